@@ -1,0 +1,1 @@
+"""The pod side of devloop: applies batches to its roots and runs the app."""

@@ -1,0 +1,1 @@
+"""The wiring: one TaskGroup per project, supervision, the control socket."""

@@ -1,0 +1,181 @@
+"""Every error that devloop raises on purpose.
+
+A `DevloopError` is written for the person who reads it: what happened, and how to fix it. The command line
+prints the two and ends with the error's exit status; nothing else in the program prints or exits.
+
+    DevloopError
+    ├── UsageError          the command line or its combination of flags
+    ├── ConfigError         devloop.yaml, with file, line and column
+    ├── LocalError          the laptop's disk, processes or another devloop on it
+    │   └── RootError       a folder that must not be synced from, or to
+    ├── OwnedError          someone else holds the session or the project
+    ├── LinkError           the connection to an agent
+    │   ├── AuthError       the key, or the rights to read it
+    │   ├── SkewError       the two sides speak different major versions
+    │   └── ProtocolError
+    │       ├── LocalProtocolError    this side broke the protocol: a bug in devloop
+    │       └── RemoteProtocolError   the peer broke it, or the bytes were damaged
+    └── AgentError          the agent refused or could not do its part
+
+Trouble with one path is not an error but a value: see `devloop.core.problem`.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar
+
+
+class Exit(enum.IntEnum):
+    """The exit statuses of the command line. New ones may be added; anything unknown is a failure."""
+
+    OK = 0
+    ERROR = 1
+    USAGE = 2
+    PARTIAL = 3
+    AUTH = 4
+    UNREACHABLE = 5
+    SKEW = 6
+    OWNED = 7
+    INTERRUPTED = 130
+
+
+class DevloopError(Exception):
+    """An error with a message for people, a hint how to fix it, a code and an exit status.
+
+    Args:
+        message: What happened, without a full stop at the end.
+        hint: What the reader can do about it; empty where nothing sensible can be said.
+        code: `DL` and four digits, explained by `devloop explain CODE`; the class's own by default.
+    """
+
+    code: ClassVar[str] = "DL0001"
+    exit_status: ClassVar[Exit] = Exit.ERROR
+
+    def __init__(self, message: str, *, hint: str = "", code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.error_code = code or self.code
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UsageError(DevloopError):
+    """The command line cannot be carried out as written."""
+
+    code = "DL0100"
+    exit_status = Exit.USAGE
+
+
+class ConfigError(DevloopError):
+    """devloop.yaml, or what it refers to, is wrong.
+
+    Args:
+        message: What is wrong.
+        hint: How to mend it.
+        code: See `DevloopError`.
+        file: The file as the user named it; empty where there is none.
+        line: 1-based; 0 where unknown.
+        column: 1-based; 0 where unknown.
+    """
+
+    code = "DL0200"
+    exit_status = Exit.USAGE
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        code: str | None = None,
+        file: str = "",
+        line: int = 0,
+        column: int = 0,
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.file = file
+        self.line = line
+        self.column = column
+
+    def location(self) -> str:
+        """Return `file:line:col`, in the form that compilers and editors use, or an empty string."""
+        if not self.file:
+            return ""
+        return f"{self.file}:{self.line or 1}:{self.column or 1}"
+
+
+class LocalError(DevloopError):
+    """Something on this machine does not work."""
+
+    code = "DL0300"
+
+
+class RootError(LocalError):
+    """A folder that devloop refuses to sync from or to."""
+
+    code = "DL0310"
+    exit_status = Exit.USAGE
+
+
+class OwnedError(DevloopError):
+    """Another session or process owns what this one wants.
+
+    Args:
+        message: What is owned.
+        hint: How to take it over, or whom to ask.
+        owner: Who holds it.
+    """
+
+    code = "DL0400"
+    exit_status = Exit.OWNED
+
+    def __init__(self, message: str, *, hint: str = "", owner: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.owner = owner
+
+
+class LinkError(DevloopError):
+    """The connection to an agent failed or ended."""
+
+    code = "DL0500"
+    exit_status = Exit.UNREACHABLE
+
+
+class AuthError(LinkError):
+    """One side could not prove that it knows the agent's key."""
+
+    code = "DL0510"
+    exit_status = Exit.AUTH
+
+
+class SkewError(LinkError):
+    """Laptop and agent speak different major versions of the protocol."""
+
+    code = "DL0520"
+    exit_status = Exit.SKEW
+
+
+class ProtocolError(LinkError):
+    """The protocol was broken."""
+
+    code = "DL0530"
+
+
+class LocalProtocolError(ProtocolError):
+    """This side was about to break the protocol: a bug in devloop, caught before it was sent."""
+
+    code = "DL0531"
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent what the protocol does not allow, or the bytes were damaged on the way."""
+
+    code = "DL0532"
+
+
+class AgentError(DevloopError):
+    """The agent could not start, or refused its part."""
+
+    code = "DL0600"

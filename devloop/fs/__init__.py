@@ -1,0 +1,1 @@
+"""The disk, by the standard library only: ignore rules, scan and stat cache, record log, atomic apply."""

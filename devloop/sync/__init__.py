@@ -1,0 +1,1 @@
+"""The sync engine: events in, commands out. Knows no Kubernetes and no websockets."""

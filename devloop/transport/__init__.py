@@ -1,0 +1,1 @@
+"""The laptop side of the link: dial, prove, keep alive, reconnect; the only importer of websockets here."""

@@ -1,0 +1,1 @@
+"""Views of one event stream: plain text, JSON lines, a live screen."""

@@ -1,0 +1,50 @@
+"""The tree's digest and differences."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devloop.core import entry, tree
+
+NAMES = st.sampled_from(["a", "b", "a/x", "a/y", "c/d/e", "caf\udce9"])
+ENTRIES = st.one_of(
+    st.builds(entry.file, st.binary(min_size=32, max_size=32), st.integers(0, 9), executable=st.booleans()),
+    st.just(entry.folder()),
+    st.builds(entry.link, st.binary(min_size=1, max_size=4).filter(lambda raw: b"\0" not in raw)),
+)
+TREES = st.dictionaries(NAMES, ENTRIES)
+
+
+@given(TREES, TREES)
+def test_applying_the_difference_gives_the_other_tree(old: dict[str, entry.Entry], new: dict[str, entry.Entry]) -> None:
+    subject = tree.Tree(old)
+    subject.apply(tree.diff(old, new))
+    assert dict(subject) == new
+    assert subject.digest == tree.Tree(new).digest
+
+
+@given(TREES, TREES)
+def test_equal_digests_mean_equal_trees(one: dict[str, entry.Entry], two: dict[str, entry.Entry]) -> None:
+    assert (tree.Tree(one).digest == tree.Tree(two).digest) == (one == two)
+
+
+def test_an_empty_tree_has_a_digest_of_zeros() -> None:
+    subject = tree.Tree({"a": entry.folder()})
+    subject.remove("a")
+    assert subject.digest == bytes(32)
+    assert subject.remove("a") is None
+
+
+def test_a_copy_is_independent() -> None:
+    one = tree.Tree({"a": entry.folder()})
+    two = one.copy()
+    two.put("b", entry.folder())
+    assert "b" not in one
+    assert one.digest != two.digest
+
+
+def test_under_finds_folders_and_what_lies_in_them() -> None:
+    some = entry.file(bytes(32), 0)
+    subject = tree.Tree({"a": entry.folder(), "a/x": some, "ab": some, "c": some, "d/e/f": some})
+    assert sorted(subject.under({"a", "d"})) == ["a", "a/x", "d/e/f"]
+    assert subject.under({"c"}) == ["c"]
+    assert len(subject.under({""})) == 5
