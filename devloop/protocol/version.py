@@ -1,0 +1,14 @@
+"""The protocol's version and the features beyond its base."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAJOR: Final = 1
+"""Raised when an older peer could misunderstand; peers of different majors refuse each other."""
+
+MINOR: Final = 0
+"""Raised when something is added that an older peer can ignore."""
+
+FEATURES: Final = frozenset({"delta", "copy"})
+"""What this version can do beyond the base; a session uses what both sides name."""
