@@ -50,7 +50,7 @@ class DevloopError(Exception):
     """
 
     code: ClassVar[str] = "DL0001"
-    exit_status: ClassVar[Exit] = Exit.ERROR
+    exit_status: Exit = Exit.ERROR
 
     def __init__(self, message: str, *, hint: str = "", code: str | None = None) -> None:
         super().__init__(message)

@@ -1,0 +1,180 @@
+"""The control socket: other devloop commands ask the watching process through it.
+
+A unix socket in the runtime folder, mode 0600. A request is one line of JSON, `{"v": 1, "verb": …, "args": {…}}`; the
+answer is one line, `{"ok": true, "result": …}` or `{"ok": false, "error": {…}}`; `events` goes on with one event a
+line until either side hangs up. The client is `devloop.daemon.client`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from devloop import errors
+from devloop.daemon import bus
+from devloop.sync import events
+
+VERSION: Final = 1
+
+# A request names a verb and a few paths; anything longer is not one of ours.
+MAX_REQUEST_BYTES: Final = 1024 * 1024
+
+# Clients at once: a person has a few terminals and an IDE.
+MAX_CLIENTS: Final = 64
+
+# A connection that does not send its request within this time is dropped.
+REQUEST_TIMEOUT_S: Final = 10.0
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One request."""
+
+    v: int
+    verb: str
+    args: dict[str, Any] = {}
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """An error as the other side shows it."""
+
+    code: str
+    message: str
+    hint: str
+    exit_status: int
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=False):
+    """One answer."""
+
+    ok: bool
+    result: Any = None
+    error: Failure | None = None
+
+
+Handler = Callable[[Mapping[str, Any]], Awaitable[Any]]
+
+
+class ControlServer:
+    """Serves the control socket.
+
+    Args:
+        path: The socket; its folder is 0700 and ours.
+        handlers: What answers each verb.
+        event_bus: What `events` follows.
+    """
+
+    def __init__(self, path: str, handlers: Mapping[str, Handler], event_bus: bus.Bus) -> None:
+        self._path = path
+        self._handlers = handlers
+        self._bus = event_bus
+        self._clients = 0
+
+    async def run(self, started: asyncio.Event) -> None:
+        """Serve until cancelled.
+
+        Args:
+            started: Set once the socket takes connections.
+
+        Raises:
+            OSError: The socket cannot be made.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            # The project's lock is held, so a socket that is there belongs to nobody.
+            os.unlink(self._path)
+        try:
+            async with asyncio.TaskGroup() as group:
+                server = await self._listen(lambda *pair: group.create_task(self._serve(*pair)))
+                async with server:
+                    started.set()
+                    await server.serve_forever()
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
+
+    async def _listen(self, on_client: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]) -> asyncio.Server:
+        old = os.umask(0o177)
+        try:
+            # A plain callback: the tasks of clients belong to our group, not to the server's own devices.
+            def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                on_client(reader, writer)
+
+            return await asyncio.start_unix_server(connected, self._path, limit=MAX_REQUEST_BYTES)
+        finally:
+            os.umask(old)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients += 1
+        try:
+            if self._clients > MAX_CLIENTS:
+                return
+            await self._converse(reader, writer)
+        except (OSError, TimeoutError, asyncio.LimitOverrunError, asyncio.IncompleteReadError):
+            # The client is gone, said nothing in time, or said too much: it has lost its claim to an answer.
+            pass
+        finally:
+            self._clients -= 1
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with asyncio.timeout(REQUEST_TIMEOUT_S):
+            line = await reader.readuntil(b"\n")
+        try:
+            request = msgspec.json.decode(line, type=Request)
+        except msgspec.DecodeError as error:
+            await _write(writer, Answer(False, error=Failure("DL0100", f"not a request: {error}", "", 2)))
+            return
+        if request.verb == "events":
+            await self._follow(request.args, reader, writer)
+            return
+        await _write(writer, await self._answer(request))
+
+    async def _answer(self, request: Request) -> Answer:
+        if request.v != VERSION:
+            hint = "stop the watching process with `devloop stop` and start it again"
+            return Answer(False, error=Failure("DL0520", "another version of devloop is watching", hint, 6))
+        handler = self._handlers.get(request.verb)
+        if handler is None:
+            hint = "stop the watching process with `devloop stop` and start it again"
+            return Answer(False, error=Failure("DL0100", f"unknown request {request.verb!r}", hint, 2))
+        try:
+            return Answer(True, await handler(request.args))
+        except errors.DevloopError as error:
+            return Answer(False, error=failure(error))
+
+    async def _follow(
+        self, args: Mapping[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        subscription = self._bus.subscribe(recent=bool(args.get("recent")))
+        try:
+            await _write(writer, Answer(True))
+            async with asyncio.TaskGroup() as group:
+                sending = group.create_task(_send_events(subscription, writer))
+                # The client says nothing more; the end of its stream is how it leaves.
+                leaving = group.create_task(reader.read())
+                await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                sending.cancel()
+                leaving.cancel()
+        finally:
+            self._bus.unsubscribe(subscription)
+
+
+async def _send_events(subscription: bus.Subscription, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        async for event in subscription:
+            writer.write(events.to_json(event) + b"\n")
+            await writer.drain()
+
+
+async def _write(writer: asyncio.StreamWriter, answer: Answer) -> None:
+    writer.write(msgspec.json.encode(answer) + b"\n")
+    await writer.drain()
+
+
+def failure(error: errors.DevloopError) -> Failure:
+    """Return an error in the form that crosses the socket."""
+    return Failure(error.error_code, error.message, error.hint, int(error.exit_status))

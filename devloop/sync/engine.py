@@ -1,0 +1,607 @@
+"""The sync engine of one service: events in, commands out.
+
+It holds what the laptop has (`wanted`, one tree per sync), what each agent has acked (`known`, per replica), and
+what is on its way; from these it decides which batch goes when, what is held, and when the service is in sync. It
+does no I/O and knows no time but what it is told: the daemon feeds it scans, acks and link changes, and carries out
+the commands that it returns.
+
+Rules that are kept here: "in sync" is said only when every replica acked everything and its digest is ours (rule
+3); deletions beyond the bound are held while edits flow on (rule 5); a new identity or an unexpected digest means
+reconciling from the manifest that is really there (rule 6); one broken path never stops the rest (rule 8).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from devloop.core import ops, problem, tree
+from devloop.core.entry import Entry
+from devloop.protocol import messages
+from devloop.sync import commands, planner
+from devloop.sync.commands import Batch, Command
+
+# Batches that may be under way to one replica; what comes beyond that is gathered into the next one.
+MAX_FLIGHTS: Final = 8
+
+# Deletions of the last so many seconds count together: `rm -rf` of a large tree comes in several bursts.
+DELETION_WINDOW_S: Final = 10.0
+
+# How often a path is sent again after it changed while it was read, before it becomes a problem.
+MAX_RETRIES: Final = 5
+
+# A batch whose bodies are not more than this may use the reserve that bulk transfers leave free.
+URGENT_BYTES: Final = 64 * 1024
+
+# Trouble that is no failure: devloop says that it does not ship these, and the rest is in sync all the same.
+_BY_POLICY: Final = frozenset({problem.Reason.SPECIAL, problem.Reason.LINK_ESCAPES})
+
+
+# Trouble that goes away when the path is looked at and sent again.
+_PASSING: Final = frozenset({problem.Reason.CHANGED_IN_TRANSIT, problem.Reason.UNSTABLE})
+
+
+class Source:
+    """One sync's laptop side.
+
+    Attributes:
+        wanted: The laptop's tree.
+        hidden: Paths that left the tree because the rules cover them now.
+        scanned: The first scan is done.
+        stopped: Why the folder cannot be trusted now; empty while it can.
+        problems: The laptop's own trouble, by path.
+    """
+
+    def __init__(self, *, delete_extra: bool = False) -> None:
+        self.wanted = tree.Tree()
+        self.hidden: set[str] = set()
+        self.scanned = False
+        self.stopped = ""
+        self.problems: dict[str, problem.Problem] = {}
+        self.delete_extra = delete_extra
+
+
+class Replica:
+    """One agent of the service, as far as it has acked.
+
+    Attributes:
+        name: The pod, or the local target's folder.
+        up: Its link is open.
+        ready: For each root: `known` is what is really there.
+        known: For each root: what the agent holds for us.
+        pending: Paths on which `wanted` and `known` may differ and nothing is on its way.
+        flights: Batches under way, oldest first.
+        held: Deletions that wait for approval.
+        problems: Ops that the agent could not carry out.
+        waiting: Paths that are being looked at again before they are sent again.
+        synced: Everything is acked.
+    """
+
+    def __init__(self, name: str, roots: int) -> None:
+        self.name = name
+        self.up = False
+        self.ready = [False] * roots
+        self.known = [tree.Tree() for _ in range(roots)]
+        self.tree_ids = [""] * roots
+        self.pending: dict[tuple[int, str], None] = {}
+        self.flights: dict[int, Batch] = {}
+        self.busy = planner.Busy()
+        self.held: dict[tuple[int, str], ops.Op] = {}
+        self.problems: dict[tuple[int, str], problem.Problem] = {}
+        self.retries: dict[tuple[int, str], int] = {}
+        self.waiting: set[tuple[int, str]] = set()
+        self.forced: dict[tuple[int, str], ops.Op] = {}
+        self.deleted: deque[tuple[float, int]] = deque()
+        self.findings: dict[int, messages.Findings] = {}
+        self.next_batch = messages.FIRST_NUMBER
+        self.synced = False
+        self.started = False
+
+    def managed_files(self) -> int:
+        """Return how many files the agent holds for us. Costs a pass over the trees."""
+        return sum(known.file_count() for known in self.known)
+
+    def recent_deletions(self, now_s: float) -> int:
+        """Return how many files were deleted in the window that ends now."""
+        while self.deleted and self.deleted[0][0] < now_s - DELETION_WINDOW_S:
+            self.deleted.popleft()
+        return sum(count for _, count in self.deleted)
+
+
+class Engine:
+    """The state of one service. Every method returns the commands that follow from it.
+
+    Args:
+        sources: One for each sync, in the order of the configuration.
+        choose_hooks: Which hooks a batch's ops call for.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], choose_hooks: Callable[[Sequence[ops.Op]], tuple[messages.HookSpec, ...]]
+    ) -> None:
+        self.sources = list(sources)
+        self.replicas: dict[str, Replica] = {}
+        self.paused = False
+        self._choose_hooks = choose_hooks
+        self._approved: set[tuple[int, str]] = set()
+        self._git = False
+        self._tally = commands.Tally()
+        self._in_sync = False
+        self._settled = False
+        self._ever_settled = False
+
+    # ---- the laptop's side ----------------------------------------------------------------------------------
+
+    def scanned(
+        self,
+        root: int,
+        delta: tree.TreeDelta,
+        now_s: float,
+        *,
+        hidden: Iterable[str] = (),
+        approved: Iterable[str] = (),
+        git: bool = False,
+        began_s: float | None = None,
+    ) -> list[Command]:
+        """Take up what a scan found.
+
+        Args:
+            root: The sync's number.
+            delta: How its tree changed.
+            now_s: The time.
+            hidden: Those of `delta.gone` that are still on the disk, covered by the rules now.
+            approved: Paths whose deletion a git operation vouches for.
+            git: The changes are the outcome of a git operation: one batch, one reload.
+            began_s: When the first of the changes was seen.
+        """
+        source = self.sources[root]
+        source.wanted.apply(delta)
+        source.hidden.update(hidden)
+        source.hidden.difference_update(delta.put)
+        source.scanned = True
+        self._approved.update((root, path) for path in approved)
+        self._git = self._git or git
+        touched = [*delta.put, *delta.gone]
+        if touched:
+            self._tally.begin(began_s if began_s is not None else now_s)
+        for replica in self.replicas.values():
+            for path in touched:
+                self._touch(replica, root, path)
+        return self.advance(now_s)
+
+    def stopped(self, root: int, reason: str) -> list[Command]:
+        """Stop a sync whose folder cannot be trusted: nothing of it is sent until `trusted`."""
+        self.sources[root].stopped = reason
+        self._in_sync = self._settled = False
+        return []
+
+    def trusted(self, root: int, now_s: float) -> list[Command]:
+        """Let a stopped sync go on."""
+        self.sources[root].stopped = ""
+        for replica in self.replicas.values():
+            if replica.ready[root]:
+                self._pend_differences(replica, root, now_s)
+        return self.advance(now_s)
+
+    def body_changed(self, name: str, number: int, indexes: Iterable[int], now_s: float) -> list[Command]:
+        """Take up that ops' bodies will not come: the file changed, vanished, or is wanted no more.
+
+        Args:
+            name: The replica.
+            number: The batch.
+            indexes: The ops' numbers within it.
+            now_s: The time.
+        """
+        replica = self.replicas[name]
+        flight = replica.flights.get(number)
+        if flight is None:
+            return []
+        again: dict[int, list[str]] = {}
+        for index in indexes:
+            op = flight.ops[index]
+            flight.cancelled.add(index)
+            replica.busy.remove(op)
+            if self.sources[op.root].wanted.get(op.path) == op.entry:
+                # The disk has moved on and the tree has not: look before sending again.
+                trouble = problem.Problem(op.path, problem.Reason.UNSTABLE, "changed each time it was read")
+                self._failed(replica, op, trouble, again)
+            else:
+                replica.pending[op.root, op.path] = None
+        return [*_rescans(again), *self.advance(now_s)]
+
+    def rescanned(self, root: int, paths: Iterable[str], now_s: float) -> list[Command]:
+        """Take up that a `Rescan` was carried out, and what it found was told by `scanned`."""
+        for replica in self.replicas.values():
+            for path in paths:
+                if (root, path) in replica.waiting:
+                    replica.waiting.discard((root, path))
+                    replica.pending[root, path] = None
+        return self.advance(now_s)
+
+    # ---- the agents' side -----------------------------------------------------------------------------------
+
+    def opened(
+        self, name: str, roots: Sequence[messages.RootState], baselines: Mapping[int, tree.Tree], now_s: float
+    ) -> list[Command]:
+        """Take up an open link.
+
+        Args:
+            name: The replica.
+            roots: The agent's roots as its hello tells them.
+            baselines: What was last acked for that identity, where it was stored.
+            now_s: The time.
+        """
+        replica = self.replicas.setdefault(name, Replica(name, len(self.sources)))
+        replica.up, replica.synced, replica.started = True, False, False
+        flights = list(replica.flights.values())
+        replica.flights.clear()
+        replica.busy = planner.Busy()
+        replica.pending.clear()
+        replica.problems.clear()
+        replica.retries.clear()
+        replica.waiting.clear()
+        replica.forced.clear()
+        found: list[Command] = []
+        for root, state in enumerate(roots):
+            known = self._recognise(replica, root, state, flights, baselines.get(root))
+            replica.tree_ids[root] = state.tree_id
+            if known is None:
+                replica.ready[root] = False
+                found.append(commands.AskManifest(name, root))
+                continue
+            replica.known[root] = known
+            replica.ready[root] = True
+            self._pend_differences(replica, root, now_s)
+        self._in_sync = self._settled = False
+        return found + self.advance(now_s)
+
+    def closed(self, name: str) -> list[Command]:
+        """Take up that a link ended. What was under way may or may not have been applied: `opened` finds out."""
+        replica = self.replicas.get(name)
+        if replica is None:
+            return []
+        replica.up = replica.synced = False
+        self._in_sync = self._settled = False
+        return []
+
+    def removed(self, name: str, now_s: float) -> list[Command]:
+        """Forget a replica that is gone for good."""
+        self.replicas.pop(name, None)
+        return self.advance(now_s)
+
+    def manifest(
+        self, name: str, root: int, rows: Iterable[tuple[str, Entry, bool]], listed: frozenset[str], now_s: float
+    ) -> list[Command]:
+        """Take up what is really in the target.
+
+        Args:
+            name: The replica.
+            root: The root.
+            rows: Path, entry, and whether devloop manages it.
+            listed: Paths that git's HEAD or index lists.
+            now_s: The time.
+        """
+        replica, source = self.replicas[name], self.sources[root]
+        managed: dict[str, Entry] = {}
+        extra: dict[str, Entry] = {}
+        for path, entry, mine in rows:
+            (managed if mine else extra)[path] = entry
+        replica.known[root] = tree.Tree(managed)
+        replica.ready[root] = True
+        self._pend_differences(replica, root, now_s)
+        for op in planner.reconcile(root, source.wanted, extra, listed=listed, delete_extra=source.delete_extra):
+            replica.forced[op.root, op.path] = op
+            replica.pending[op.root, op.path] = None
+        found: list[Command] = [commands.ResetBaseline(name, root, replica.tree_ids[root])]
+        return found + self.advance(now_s)
+
+    def acked(
+        self, name: str, ack: messages.Ack, troubles: Mapping[tuple[int, str], problem.Problem], now_s: float
+    ) -> list[Command]:
+        """Take up that a batch was applied.
+
+        Args:
+            name: The replica.
+            ack: The agent's word.
+            troubles: The ack's problems, by root and path.
+            now_s: The time.
+        """
+        replica = self.replicas[name]
+        flight = replica.flights.pop(ack.batch, None)
+        if flight is None:
+            return []
+        deltas = _Deltas()
+        again: dict[int, list[str]] = {}
+        for index, op in enumerate(flight.ops):
+            if index in flight.cancelled:
+                continue
+            replica.busy.remove(op)
+            trouble = troubles.get((op.root, op.path))
+            if ack.refused:
+                trouble = problem.Problem(op.path, problem.Reason.IO, ack.refused, problem.Side.POD)
+            if trouble is not None:
+                self._failed(replica, op, trouble, again)
+                continue
+            replica.problems.pop((op.root, op.path), None)
+            replica.retries.pop((op.root, op.path), None)
+            _apply(replica.known[op.root], op)
+            deltas.add(op)
+            self._tally.acked(op)
+        found = deltas.commands(name)
+        found += _rescans(again)
+        for root, digest in enumerate(ack.digests):
+            if replica.ready[root] and digest != replica.known[root].digest:
+                replica.ready[root] = False
+                found.append(commands.AskManifest(name, root))
+        return found + self.advance(now_s)
+
+    # ---- the user's side ------------------------------------------------------------------------------------
+
+    def pause(self) -> list[Command]:
+        """Send nothing until `resume`; what is under way is finished."""
+        self.paused = True
+        return []
+
+    def resume(self, now_s: float) -> list[Command]:
+        """Go on sending."""
+        self.paused = False
+        return self.advance(now_s)
+
+    def approve(self, now_s: float) -> list[Command]:
+        """Let the held deletions go."""
+        for replica in self.replicas.values():
+            self._approved.update(replica.held)
+            replica.forced.update(replica.held)
+            replica.pending.update(dict.fromkeys(replica.held))
+            replica.held.clear()
+        return [commands.HoldChanged(0, 0, ()), *self.advance(now_s)]
+
+    # ---- deciding -------------------------------------------------------------------------------------------
+
+    @property
+    def in_sync(self) -> bool:
+        """Every replica has acked everything, its digest is ours, and no path is held or in trouble."""
+        return self._in_sync
+
+    @property
+    def settled(self) -> bool:
+        """Nothing moves any more: in sync, or all that is left needs a person."""
+        return self._settled
+
+    def advance(self, now_s: float) -> list[Command]:
+        """Send what can be sent, and say what can be said."""
+        found = self._dispatch_all(now_s) + self._settle(now_s)
+        # Settling may find a difference that nobody noted; it is sent at once.
+        return found + self._dispatch_all(now_s)
+
+    def _dispatch_all(self, now_s: float) -> list[Command]:
+        if self.paused or not all(source.scanned for source in self.sources):
+            return []
+        found: list[Command] = []
+        for replica in self.replicas.values():
+            found += self._dispatch(replica, now_s)
+        if all(not replica.pending or not replica.up for replica in self.replicas.values()):
+            self._git = False
+        return found
+
+    def _dispatch(self, replica: Replica, now_s: float) -> list[Command]:
+        if not (replica.up and replica.pending and all(replica.ready)):
+            return []
+        found = self._cancel_outdated(replica)
+        if len(replica.flights) >= MAX_FLIGHTS:
+            return found
+        plan = planner.make(
+            self._candidates(replica),
+            replica.busy,
+            managed_files=replica.managed_files,
+            recent=replica.recent_deletions(now_s),
+            approved=self._approved,
+        )
+        replica.pending = dict.fromkeys(sorted(plan.blocked))
+        if plan.held:
+            replica.held.update({(op.root, op.path): op for op in plan.held})
+            names = tuple(path for _, path in list(replica.held)[:20])
+            found.append(commands.HoldChanged(len(replica.held), replica.managed_files(), names))
+        self._note_deletions(replica, plan.flow, now_s)
+        return found + self._send(replica, plan.flow, now_s)
+
+    def _send(self, replica: Replica, flow: Sequence[ops.Op], now_s: float) -> list[Command]:
+        found: list[Command] = []
+        first = not replica.started
+        for part in planner.split(flow, whole=self._git or first):
+            batch = Batch(
+                number=replica.next_batch,
+                ops=part,
+                hooks=self._choose_hooks(part),
+                # Until the first sync is complete the app is not disturbed by what overtakes it.
+                reload=not (first and replica.flights),
+                urgent=sum(op.body_bytes for op in part) <= URGENT_BYTES,
+                git=self._git,
+                began_s=now_s if self._tally.began_s is None else self._tally.began_s,
+            )
+            replica.next_batch += 1
+            replica.flights[batch.number] = batch
+            for op in part:
+                replica.busy.add(op)
+            found.append(commands.Send(replica.name, batch))
+        if found:
+            replica.synced = self._in_sync = self._settled = False
+        return found
+
+    def _note_deletions(self, replica: Replica, flow: Sequence[ops.Op], now_s: float) -> None:
+        keys = [(op.root, op.path) for op in flow if op.action is ops.Action.DELETE]
+        unasked = sum(1 for key in keys if key not in self._approved)
+        if unasked:
+            replica.deleted.append((now_s, unasked))
+        if self._approved:
+            self._approved.difference_update(keys)
+
+    def _candidates(self, replica: Replica) -> list[ops.Op]:
+        found: list[ops.Op] = []
+        for root, path in replica.pending:
+            source = self.sources[root]
+            if source.stopped:
+                continue
+            forced = replica.forced.pop((root, path), None)
+            if forced is not None and source.wanted.get(path) == forced.entry:
+                found.append(forced)
+                continue
+            found += planner.changes(root, source.wanted, replica.known[root], (path,), source.hidden)
+        return found
+
+    def _cancel_outdated(self, replica: Replica) -> list[Command]:
+        """Ask the sender to drop bodies that are outdated already: the path has changed again."""
+        found: list[Command] = []
+        for flight in replica.flights.values():
+            outdated = tuple(
+                index
+                for root, path in replica.pending
+                if (index := flight.body_index(root, path)) is not None
+                and index not in flight.cancelled
+                and self.sources[root].wanted.get(path) != flight.ops[index].entry
+            )
+            if outdated:
+                found.append(commands.CancelBodies(replica.name, flight.number, outdated))
+        return found
+
+    def _settle(self, now_s: float) -> list[Command]:
+        found: list[Command] = []
+        for replica in self.replicas.values():
+            replica.synced = self._is_done(replica)
+            if replica.synced and not replica.started:
+                replica.started = True
+                found.append(commands.StartApp(replica.name))
+        done = bool(self.replicas) and all(replica.synced for replica in self.replicas.values())
+        if not done:
+            self._settled = self._in_sync = False
+        elif not self._settled and not self.paused:
+            failed, skipped, held = self.troubles()
+            self._settled = True
+            self._in_sync = not failed and not held
+            found.append(
+                self._tally.settle(now_s, first=not self._ever_settled, failed=failed, skipped=skipped, held=held)
+            )
+            self._ever_settled = True
+            self._approved.clear()
+            self._tally = commands.Tally()
+        return found
+
+    def _is_done(self, replica: Replica) -> bool:
+        if not (replica.up and all(replica.ready)) or replica.pending or replica.flights or replica.waiting:
+            return False
+        if not all(source.scanned and not source.stopped for source in self.sources):
+            return False
+        for root, source in enumerate(self.sources):
+            if replica.known[root].digest == source.wanted.digest:
+                continue
+            # Only what is held or in trouble may differ; anything else is planned again rather than glossed over.
+            excused = {path for at, path in (*replica.held, *replica.problems) if at == root}
+            delta = tree.diff(replica.known[root], source.wanted)
+            rest = [path for path in (*delta.put, *delta.gone) if path not in excused]
+            if rest:
+                replica.pending.update(dict.fromkeys((root, path) for path in rest))
+                return False
+        return True
+
+    def troubles(self) -> tuple[int, int, int]:
+        """Return how many paths failed, are skipped by policy, and are held."""
+        failed = {key for replica in self.replicas.values() for key in replica.problems}
+        skipped = 0
+        for root, source in enumerate(self.sources):
+            for path, trouble in source.problems.items():
+                if trouble.reason in _BY_POLICY:
+                    skipped += 1
+                else:
+                    failed.add((root, path))
+        held = {key for replica in self.replicas.values() for key in replica.held}
+        return len(failed), skipped, len(held)
+
+    # ---- small steps ----------------------------------------------------------------------------------------
+
+    def _touch(self, replica: Replica, root: int, path: str) -> None:
+        key = (root, path)
+        replica.pending[key] = None
+        replica.held.pop(key, None)
+        replica.problems.pop(key, None)
+        replica.forced.pop(key, None)
+
+    def _pend_differences(self, replica: Replica, root: int, now_s: float) -> None:
+        delta = tree.diff(replica.known[root], self.sources[root].wanted)
+        for path in (*delta.put, *delta.gone):
+            if (root, path) not in replica.held:
+                replica.pending[root, path] = None
+        if delta:
+            self._tally.begin(now_s)
+
+    def _failed(self, replica: Replica, op: ops.Op, trouble: problem.Problem, again: dict[int, list[str]]) -> None:
+        key = (op.root, op.path)
+        tries = replica.retries.get(key, 0) + 1
+        replica.retries[key] = tries
+        if trouble.reason in _PASSING and tries <= MAX_RETRIES:
+            again.setdefault(op.root, []).append(op.path)
+            replica.waiting.add(key)
+        else:
+            replica.problems[key] = trouble
+
+    def _recognise(
+        self,
+        replica: Replica,
+        root: int,
+        state: messages.RootState,
+        flights: Sequence[Batch],
+        baseline: tree.Tree | None,
+    ) -> tree.Tree | None:
+        """Return the tree that the agent's digest stands for, or None where only its manifest can tell."""
+        if state.fresh:
+            return None
+        if replica.tree_ids[root] == state.tree_id:
+            # The acks of some batches may have been lost with the link: they were applied one after the other.
+            known = replica.known[root].copy()
+            if known.digest == state.digest:
+                return known
+            for flight in flights:
+                for index, op in enumerate(flight.ops):
+                    if op.root == root and index not in flight.cancelled:
+                        _apply(known, op)
+                if known.digest == state.digest:
+                    return known
+        wanted = self.sources[root].wanted
+        if wanted.digest == state.digest:
+            return wanted.copy()
+        if baseline is not None and baseline.digest == state.digest:
+            return baseline
+        return None
+
+
+def _apply(known: tree.Tree, op: ops.Op) -> None:
+    if op.entry is None:
+        known.remove(op.path)
+    else:
+        known.put(op.path, op.entry)
+
+
+def _rescans(again: Mapping[int, Sequence[str]]) -> list[Command]:
+    return [commands.Rescan(root, tuple(found)) for root, found in again.items()]
+
+
+class _Deltas:
+    """What a batch changed, gathered by root."""
+
+    def __init__(self) -> None:
+        self._put: dict[int, dict[str, Entry]] = {}
+        self._gone: dict[int, set[str]] = {}
+
+    def add(self, op: ops.Op) -> None:
+        if op.entry is None:
+            self._gone.setdefault(op.root, set()).add(op.path)
+        else:
+            self._put.setdefault(op.root, {})[op.path] = op.entry
+
+    def commands(self, name: str) -> list[Command]:
+        return [
+            commands.SaveBaseline(
+                name, root, tree.TreeDelta(self._put.get(root, {}), frozenset(self._gone.get(root, ())))
+            )
+            for root in sorted({*self._put, *self._gone})
+        ]
