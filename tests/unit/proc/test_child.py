@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -191,7 +192,7 @@ async def test_trouble_that_passes_is_told_apart(monkeypatch: pytest.MonkeyPatch
     def no_process(*_: object, **__: object) -> None:
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(child.subprocess, "Popen", no_process)
+    monkeypatch.setattr(subprocess, "Popen", no_process)
     failure = child.start(["true"], cwd="/", env=None, output=lines.LineQueue(), source="app")
     assert isinstance(failure, child.StartFailure)
     assert not failure.lasting
