@@ -1,0 +1,17 @@
+"""Exit statuses in words."""
+
+import pytest
+
+from devloop.core import exits
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(0, "exit 0"), (1, "exit 1"), (255, "exit 255"), (-9, "killed by SIGKILL"), (-15, "killed by SIGTERM")],
+)
+def test_a_status_is_told_in_words(status: int, words: str) -> None:
+    assert exits.describe(status) == words
+
+
+def test_a_signal_without_a_name_keeps_its_number() -> None:
+    assert exits.describe(-50) == "killed by signal 50"
