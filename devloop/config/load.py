@@ -28,6 +28,7 @@ class Project(msgspec.Struct, frozen=True):
     Attributes:
         folder: The folder, absolute.
         file: The file, absolute.
+        shown: Its name in messages.
         overlay: The file that was laid over it, absolute; empty where there is none.
         config: What they say.
         root: The merged document, which knows where everything is written.
@@ -35,6 +36,7 @@ class Project(msgspec.Struct, frozen=True):
 
     folder: str
     file: str
+    shown: str
     overlay: str
     config: model.Config
     root: nodes.Node
@@ -81,7 +83,7 @@ def load(file: str, *, shown: str = "", environ: Mapping[str, str] | None = None
     over = Text(overlay_of(shown), _read(overlay, overlay_of(shown))) if os.path.lexists(overlay) else None
     folder = os.path.dirname(path)
     config, root = assemble(main, over, folder=folder, environ=os.environ if environ is None else environ)
-    return Project(folder, path, overlay if over else "", config, root)
+    return Project(folder, path, shown, overlay if over else "", config, root)
 
 
 def assemble(

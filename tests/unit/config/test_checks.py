@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from devloop.config import checks, model
 
-SYNC = {"from": "/p/src", "to": "/app"}
-LOCAL = {"target": {"local": "/p/.devloop/web"}, "sync": [SYNC]}
-POD = {"workload": "deployment/web", "sync": [SYNC]}
+SYNC: dict[str, Any] = {"from": "/p/src", "to": "/app"}
+LOCAL: dict[str, Any] = {"target": {"local": "/p/.devloop/web"}, "sync": [SYNC]}
+POD: dict[str, Any] = {"workload": "deployment/web", "sync": [SYNC]}
 
 
 def found(**top: object) -> list[tuple[checks.Loc, str]]:
@@ -17,7 +18,7 @@ def found(**top: object) -> list[tuple[checks.Loc, str]]:
     return [(finding.loc, finding.message) for finding in checks.check(config)]
 
 
-def of_service(base: dict[str, object], **more: object) -> list[tuple[checks.Loc, str]]:
+def of_service(base: dict[str, Any], **more: object) -> list[tuple[checks.Loc, str]]:
     return [(loc[2:], message) for loc, message in found(services={"web": {**base, **more}})]
 
 

@@ -78,7 +78,7 @@ watch: {poll: 500ms}
 
 def test_the_model_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        read(GOOD).name = "x"  # type: ignore[misc]
+        read(GOOD).name = "x"
 
 
 def test_an_optional_key_with_nothing_behind_it_is_as_if_not_written() -> None:

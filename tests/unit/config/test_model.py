@@ -20,7 +20,7 @@ def test_keys_are_the_words_of_yaml() -> None:
 def test_parts_are_frozen_and_refuse_what_they_do_not_know() -> None:
     reload = model.Reload()
     with pytest.raises(pydantic.ValidationError):
-        reload.mode = model.Mode.SIGNAL  # type: ignore[misc]
+        reload.mode = model.Mode.SIGNAL
     with pytest.raises(pydantic.ValidationError):
         model.Reload.model_validate({"mod": "none"})
 

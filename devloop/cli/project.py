@@ -1,0 +1,52 @@
+"""The project that a verb is about: found and loaded by what the global options say."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from devloop import errors
+from devloop.cli import options
+from devloop.config import discover, load
+
+
+def find(settings: options.Settings) -> discover.Found:
+    """Return the devloop.yaml that is meant.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    return discover.find(os.getcwd(), file=settings.file, home=os.path.expanduser("~"))
+
+
+def loaded(settings: options.Settings) -> load.Project:
+    """Return the project that is meant, loaded and checked.
+
+    Raises:
+        ConfigError: There is no devloop.yaml, or it is wrong.
+    """
+    found = find(settings)
+    return load.load(found.file, shown=found.shown)
+
+
+def check_services(project: load.Project, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of services as given, or all where none was.
+
+    Raises:
+        UsageError: The project has no service of that name.
+    """
+    known = list(project.config.services)
+    for name in names:
+        if name not in known:
+            raise errors.UsageError(f"{project.config.name} has no service {name!r}", hint=options.meant(name, known))
+    return names or tuple(known)
+
+
+def complete_services(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the services that a half-written name may become; for `shell_complete=` of an argument."""
+    try:
+        project = loaded(ctx.ensure_object(options.Chosen).settings())
+    except errors.DevloopError:
+        return []  # While a word is completed there is nowhere to say what is wrong.
+    return [name for name in project.config.services if name.startswith(incomplete)]
