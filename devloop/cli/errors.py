@@ -134,10 +134,16 @@ def _report_bug(error: BaseException, chosen: options.Chosen) -> int:
 
 
 def crash_folder() -> str:
-    """Return the folder for tracebacks: `DEVLOOP_STATE_DIR`, or the platform's folder for state, and `crashes`."""
-    import platformdirs
+    """Return the folder for tracebacks: `crashes` in `DEVLOOP_STATE_DIR`, or in the platform's folder for state.
 
-    state = os.environ.get("DEVLOOP_STATE_DIR") or platformdirs.user_state_dir("devloop", appauthor=False)
+    Raises:
+        ImportError: A broken installation, which is then also the bug that is being reported.
+    """
+    state = os.environ.get("DEVLOOP_STATE_DIR")
+    if not state:
+        import platformdirs
+
+        state = platformdirs.user_state_dir("devloop", appauthor=False)
     return os.path.join(state, "crashes")
 
 
@@ -145,14 +151,15 @@ def _write_crash(told: str) -> str:
     import platform
     import time
 
-    folder = crash_folder()
-    path = os.path.join(folder, f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.txt")
+    name = f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.txt"
     head = f"devloop {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
     try:
+        folder = crash_folder()
         os.makedirs(folder, mode=0o700, exist_ok=True)
+        path = os.path.join(folder, name)
         with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
             # Arguments and variables are left out: they may hold secrets.
             file.write(head + told)
-    except OSError:
+    except (OSError, ImportError):
         return ""
     return path

@@ -31,11 +31,11 @@ def command(settings: options.Settings, yes: bool, force: bool) -> int:
     except OSError as error:
         raise errors.LocalError(f"the folder {folder} cannot be read: {error.strerror}") from None
     output.human(settings, _found(detect.guess(here)))
-    if not yes and sys.stdin.isatty():
-        # Without a terminal there is nobody to ask, and a new file takes nothing from anyone.
-        if not click.confirm(f"Write {os.path.basename(path)}?", default=True, err=True):
-            output.human(settings, "nothing was written")
-            return int(errors.Exit.ERROR)
+    # Without a terminal there is nobody to ask, and a new file takes nothing from anyone.
+    ask = not yes and sys.stdin.isatty()
+    if ask and not click.confirm(f"Write {os.path.basename(path)}?", default=True, err=True):
+        output.human(settings, "nothing was written")
+        return int(errors.Exit.ERROR)
     _write(path, init.render(folder, here))
     output.human(settings, f"wrote {os.path.relpath(path)}")
     if here.in_git:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -82,6 +83,17 @@ def test_a_bug_is_told_even_where_nothing_can_be_written(
     monkeypatch.setenv("DEVLOOP_STATE_DIR", str(tmp_path / "file"))
     ended = told(ZeroDivisionError("oops"), capsys)
     assert ended.err.endswith("hint: run again with -vv to see the traceback\n")
+
+
+def test_a_bug_is_told_even_where_the_installation_is_broken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DEVLOOP_STATE_DIR")
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
+    ended = told(ModuleNotFoundError("No module named 'yaml'"), capsys)
+    assert ended.err.startswith(
+        "error[DL0999]: this is a bug in devloop: ModuleNotFoundError: No module named 'yaml'\n"
+    )
 
 
 def test_what_ends_a_task_group_is_told_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
