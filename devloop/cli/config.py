@@ -11,7 +11,7 @@ import click
 from devloop import errors
 from devloop.cli import errors as cli_errors
 from devloop.cli import options, output, project
-from devloop.config import load, schema
+from devloop.config import load
 
 
 @click.group("config", cls=options.Verbs)
@@ -42,6 +42,8 @@ def validate(settings: options.Settings) -> int:
 @command.command("schema")
 def print_schema() -> None:
     """Print the JSON schema of devloop.yaml, for editors."""
+    from devloop.config import schema
+
     sys.stdout.write(schema.text())
 
 

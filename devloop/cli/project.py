@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from devloop import errors
 from devloop.cli import options
-from devloop.config import discover, load
+from devloop.config import discover
+
+if TYPE_CHECKING:
+    from devloop.config import load
 
 
 def find(settings: options.Settings) -> discover.Found:
@@ -26,6 +30,9 @@ def loaded(settings: options.Settings) -> load.Project:
     Raises:
         ConfigError: There is no devloop.yaml, or it is wrong.
     """
+    # pydantic and YAML take a tenth of a second, which verbs that talk to a running devloop need not spend.
+    from devloop.config import load
+
     found = find(settings)
     return load.load(found.file, shown=found.shown)
 

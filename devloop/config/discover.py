@@ -2,6 +2,7 @@
 
 The search stops where the file system ends and below the home folder, so that a project never grows beyond what
 its user sees as one. A copy of devloop.yaml in a local target (under `.devloop`) is never the project's.
+Imports neither pydantic nor YAML, for verbs that only need to know where the project is.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from typing import Final
 import msgspec
 
 from devloop import errors
-from devloop.config import load
 
 FILE_NAME: Final = "devloop.yaml"
+
+MISSING_CODE: Final = "DL0201"
+
 # What people write instead, and why nothing happens then.
 _NEAR_NAMES: Final = ("devloop.yml", ".devloop.yaml", ".devloop.yml")
 
@@ -56,14 +59,14 @@ def find(cwd: str, *, file: str = "", home: str = "") -> Found:
                 raise errors.ConfigError(
                     f"{_shown(cwd, os.path.join(folder, name))} is not read",
                     hint=f"rename it to {FILE_NAME}",
-                    code=load.MISSING_CODE,
+                    code=MISSING_CODE,
                 )
         above = os.path.dirname(folder)
         if above in {folder, home} or not _same_file_system(folder, above):
             raise errors.ConfigError(
                 f"no {FILE_NAME} in {start}{'' if folder == start else f' or above it, up to {folder}'}",
                 hint="run `devloop init` to make one, or name it with --file",
-                code=load.MISSING_CODE,
+                code=MISSING_CODE,
             )
         folder = above
 
@@ -73,7 +76,7 @@ def _named(cwd: str, file: str) -> Found:
     if os.path.isdir(path):
         path, file = os.path.join(path, FILE_NAME), os.path.join(file, FILE_NAME)
     if not os.path.lexists(path):
-        raise errors.ConfigError(f"there is no file {file}", hint="mend --file or DEVLOOP_FILE", code=load.MISSING_CODE)
+        raise errors.ConfigError(f"there is no file {file}", hint="mend --file or DEVLOOP_FILE", code=MISSING_CODE)
     return Found(path, file)
 
 

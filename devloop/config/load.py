@@ -15,9 +15,8 @@ import msgspec
 import pydantic
 
 from devloop import errors
-from devloop.config import checks, complaints, expand, model, nodes
+from devloop.config import checks, complaints, discover, expand, model, nodes
 
-MISSING_CODE: Final = "DL0201"
 SOURCE_CODE: Final = "DL0206"
 VERSION_CODE: Final = "DL0208"
 
@@ -164,10 +163,10 @@ def _read(path: str, shown: str) -> bytes:
             return file.read(nodes.MAX_TEXT_BYTES + 1)
     except FileNotFoundError:
         raise errors.ConfigError(
-            f"there is no file {shown}", hint="run `devloop init` to make one", code=MISSING_CODE
+            f"there is no file {shown}", hint="run `devloop init` to make one", code=discover.MISSING_CODE
         ) from None
     except OSError as error:
-        raise place.error(f"cannot be read: {error.strerror}", code=MISSING_CODE) from None
+        raise place.error(f"cannot be read: {error.strerror}", code=discover.MISSING_CODE) from None
 
 
 def _document(text: Text, *, may_be_empty: bool = False) -> nodes.Node:

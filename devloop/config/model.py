@@ -75,6 +75,8 @@ _Duration = _fits(values.DURATION_PATTERN)
 Seconds: TypeAlias = Annotated[float, *_typed(values.duration_s, _Duration)]
 PollSeconds: TypeAlias = Annotated[float, *_typed(_poll_s, _Duration)]
 Name: TypeAlias = Annotated[str, *_typed(values.name, _fits(values.NAME_PATTERN))]
+# A key, in which no variable is replaced.
+Key: TypeAlias = Annotated[str, *_typed(values.name, {"type": "string", "pattern": values.NAME_PATTERN})]
 Label: TypeAlias = Annotated[str, *_typed(values.dns_label, {"type": "string"})]
 Workload: TypeAlias = Annotated[values.Workload, *_typed(values.workload, _fits("^[A-Za-z]+/."))]
 LaptopPath: TypeAlias = Annotated[str, *_typed(_laptop_path, {"type": "string", "minLength": 1})]
@@ -197,6 +199,7 @@ class Sync(Part):
         default=("**",),
         description="In an injected pod: which of the image's own files are there at the start. all, none or patterns.",
         examples=["all", ["node_modules/**"]],
+        json_schema_extra={"default": "all"},
     )
 
 
@@ -394,7 +397,7 @@ class Config(Part):
         examples=["dev-cluster"],
     )
     namespace: Label | None = Field(default=None, description="The namespace of the services.", examples=["${USER}"])
-    services: dict[Name, Service] = Field(default={}, description="The services, by name.")
+    services: dict[Key, Service] = Field(default={}, description="The services, by name.")
     forwards: tuple[ServicePort, ...] = Field(
         default=(),
         description="Other services of the namespace on localhost: NAME:PORT, LOCAL:NAME:PORT or NAME.NAMESPACE:PORT.",

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,3 +74,11 @@ def test_a_named_file_or_folder_is_taken_as_it_is(project: Path) -> None:
 def test_a_named_file_that_is_missing_is_told_as_it_was_named(project: Path) -> None:
     with pytest.raises(errors.ConfigError, match=r"there is no file \./x\.yaml"):
         find(project, "./x.yaml")
+
+
+def test_finding_a_project_needs_nothing_heavy() -> None:
+    code = "import sys; import devloop.cli.project; print(*sys.modules)"
+    root = str(Path(discover.__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": root}, capture_output=True)
+    assert {b"pydantic", b"yaml", b"asyncio"}.isdisjoint(done.stdout.split())
+    assert b"devloop.config.discover" in done.stdout.split()
