@@ -29,7 +29,7 @@ def validate(settings: options.Settings) -> int:
         return _invalid(settings, error, error.errors)
     except errors.ConfigError as error:
         return _invalid(settings, error, [error])
-    warnings = [error for _, error in load.bad_sources(loaded)]
+    warnings = [bad.error for bad in load.check_sources(loaded)]
     for line in cli_errors.lines_of_config(warnings, level="warning", on=settings.color_on(sys.stderr)):
         output.human(settings, line)
     if settings.output == "text":

@@ -78,7 +78,9 @@ def lines_of_config(found: Iterable[errors.ConfigError], *, level: str = "error"
     lines = []
     for error in found:
         place = output.style(f"{error.location()}:", *_BOLD, on=on)
-        lines.append(f"{place} {output.style(f'{level}:', *_RED, on=on)} {error.message} [{error.error_code}]")
+        lines.append(
+            f"{place} {output.style(f'{level}:', *_RED, on=on)} {output.clean(error.message)} [{error.error_code}]"
+        )
         lines += _hint(error, on)
     return lines
 
@@ -88,11 +90,14 @@ def _lines_of(error: errors.DevloopError, on: bool) -> list[str]:
         return lines_of_config(error.errors, on=on)
     if isinstance(error, errors.ConfigError) and error.file:
         return lines_of_config([error], on=on)
-    return [f"{output.style(f'error[{error.error_code}]:', *_RED, on=on)} {error.message}", *_hint(error, on)]
+    return [
+        f"{output.style(f'error[{error.error_code}]:', *_RED, on=on)} {output.clean(error.message)}",
+        *_hint(error, on),
+    ]
 
 
 def _hint(error: errors.DevloopError, on: bool) -> list[str]:
-    return [f"{output.style('hint:', *_CYAN, on=on)} {error.hint}"] if error.hint else []
+    return [f"{output.style('hint:', *_CYAN, on=on)} {output.clean(error.hint)}"] if error.hint else []
 
 
 def _help_hint(error: click.ClickException) -> str:

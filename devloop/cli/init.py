@@ -8,7 +8,7 @@ import sys
 import click
 
 from devloop import errors
-from devloop.cli import options, output
+from devloop.cli import options, output, project
 from devloop.config import detect, discover, init
 
 EXISTS_CODE = "DL0209"
@@ -45,7 +45,8 @@ def command(settings: options.Settings, yes: bool, force: bool) -> int:
 
 
 def _destination(settings: options.Settings) -> str:
-    path = os.path.abspath(os.path.expanduser(settings.file or discover.FILE_NAME))
+    named = os.path.expanduser(settings.file or discover.FILE_NAME)
+    path = os.path.normpath(os.path.join(project.current_folder(), named))
     return os.path.join(path, discover.FILE_NAME) if os.path.isdir(path) else path
 
 

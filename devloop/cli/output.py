@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from devloop.cli import options
 
@@ -54,6 +55,14 @@ def result(settings: options.Settings, value: Any, *, text: str = "", names: Seq
         sys.stdout.writelines(f"{name}\n" for name in names)
     elif text:
         data(text)
+
+
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def clean(text: str) -> str:
+    """Return a text from elsewhere with its control characters spelled out, so that it cannot steer the terminal."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def style(text: str, *codes: int, on: bool) -> str:

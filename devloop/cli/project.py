@@ -15,13 +15,28 @@ if TYPE_CHECKING:
     from devloop.config import load
 
 
+def current_folder() -> str:
+    """Return the current folder.
+
+    Raises:
+        LocalError: It was deleted, or may not be reached.
+    """
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise errors.LocalError(
+            f"the current folder cannot be used: {error.strerror}", hint="change to one that exists"
+        ) from None
+
+
 def find(settings: options.Settings) -> discover.Found:
     """Return the devloop.yaml that is meant.
 
     Raises:
         ConfigError: There is none.
+        LocalError: The current folder is gone.
     """
-    return discover.find(os.getcwd(), file=settings.file, home=os.path.expanduser("~"))
+    return discover.find(current_folder(), file=settings.file, home=os.path.realpath(os.path.expanduser("~")))
 
 
 def loaded(settings: options.Settings) -> load.Project:

@@ -1,7 +1,7 @@
 """What a valid devloop.yaml must not say: rules between fields, between syncs, and about the disk.
 
-`check` is pure and runs when the file is loaded; `check_sources` looks at the `from` folders and is called by
-whoever is about to sync, because a folder may come and go while the file stays the same.
+`check` is pure and runs when the file is loaded; `look_at_sources` looks at the `from` folders and runs when somebody
+is about to sync, because a folder may come and go while the file stays the same.
 """
 
 from __future__ import annotations
@@ -35,20 +35,6 @@ class Finding(msgspec.Struct, frozen=True):
     message: str
     hint: str = ""
     is_key: bool = False
-
-
-class BadSource(msgspec.Struct, frozen=True):
-    """A sync that cannot run, because of its `from` folder.
-
-    Attributes:
-        service: The service's name.
-        index: The sync's place in the service's list.
-        finding: What is wrong.
-    """
-
-    service: str
-    index: int
-    finding: Finding
 
 
 def check(config: model.Config) -> Iterator[Finding]:
@@ -193,22 +179,20 @@ def _there(forward: values.Forward) -> str:
     return f"{forward.host}:{forward.port}" if forward.host else str(forward.port)
 
 
-def check_sources(config: model.Config, services: Sequence[str] = ()) -> list[BadSource]:
-    """Look at the `from` folders, and return the syncs that cannot run now.
+def look_at_sources(config: model.Config, services: Sequence[str] = ()) -> Iterator[tuple[str, int, Finding]]:
+    """Look at the `from` folders, and yield service, index and reason of the syncs that cannot run now.
 
     Args:
         config: The loaded file.
         services: Only these; all by default.
     """
     targets = [os.path.realpath(service.target.local) for service in config.services.values() if service.target]
-    bad = []
     for name, service in config.services.items():
         if services and name not in services:
             continue
         for index, sync in enumerate(service.sync):
             if finding := _check_source(("services", name, "sync", index, "from"), sync, targets):
-                bad.append(BadSource(name, index, finding))
-    return bad
+                yield name, index, finding
 
 
 def _check_source(loc: Loc, sync: model.Sync, targets: Sequence[str]) -> Finding | None:

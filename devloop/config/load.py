@@ -45,6 +45,20 @@ class Project(msgspec.Struct, frozen=True):
         return _error(self.root, finding, code)
 
 
+class BadSource(msgspec.Struct, frozen=True):
+    """A sync that cannot run, because of its `from` folder.
+
+    Attributes:
+        service: The service's name.
+        index: The sync's place in the service's list.
+        error: Why, where it is written, and how to mend it.
+    """
+
+    service: str
+    index: int
+    error: errors.ConfigError
+
+
 class Text(msgspec.Struct, frozen=True):
     """A file's content.
 
@@ -140,14 +154,19 @@ def merge(base: nodes.Node, over: nodes.Node) -> nodes.Node:
     return msgspec.structs.replace(base, value=merged)
 
 
-def bad_sources(project: Project, services: Sequence[str] = ()) -> list[tuple[checks.BadSource, errors.ConfigError]]:
-    """Look at the `from` folders, and return the syncs that cannot run now, each with its error.
+def check_sources(project: Project, services: Sequence[str] = ()) -> list[BadSource]:
+    """Look at the `from` folders, and return the syncs that cannot run now.
+
+    A missing folder is no error of the file: it may be a branch that is not checked out, or not mounted yet.
 
     Args:
         project: The loaded project.
         services: Only these; all by default.
     """
-    return [(bad, project.error(bad.finding, SOURCE_CODE)) for bad in checks.check_sources(project.config, services)]
+    return [
+        BadSource(name, index, project.error(finding, SOURCE_CODE))
+        for name, index, finding in checks.look_at_sources(project.config, services)
+    ]
 
 
 def name_of(folder: str) -> str:

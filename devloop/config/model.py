@@ -46,6 +46,8 @@ def _laptop_path(value: object, info: pydantic.ValidationInfo) -> str:
 def _env_value(value: object) -> str:
     if not isinstance(value, str):
         raise values.BadValue(f"expected text, found {values.kind_of(value)}", 'write "" for an empty value')
+    if "\0" in value:
+        raise values.BadValue("an environment variable cannot hold a NUL")
     return value
 
 

@@ -288,8 +288,8 @@ def pod_path(value: object) -> str:
     text = _text(value)
     if not text.startswith("/"):
         raise BadValue(f"{text!r} is not an absolute path", "paths in the container begin with '/'")
-    if "\0" in text:
-        raise BadValue("a path cannot hold a NUL")
+    if not text.isprintable():
+        raise BadValue(f"{text!r} holds control characters")
     if ".." in text.split("/"):
         raise BadValue(f"{text!r} holds '..'", "write the path that is meant")
     return os.path.normpath("/" + text.lstrip("/"))

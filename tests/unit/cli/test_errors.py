@@ -39,6 +39,12 @@ def test_a_config_error_without_a_file_is_told_as_any_other(capsys: pytest.Captu
     assert told(errors.ConfigError("none", code="DL0201"), capsys).err == "error[DL0201]: none\n"
 
 
+def test_a_message_from_elsewhere_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    ended = told(errors.AgentError("said \x1b]0;x\x07", hint="\x1b[2J"), capsys, color="always")
+    assert "\x1b]" not in ended.err
+    assert "\x1b[2J" not in ended.err
+
+
 def test_colours_are_only_where_they_are_wanted(capsys: pytest.CaptureFixture[str]) -> None:
     error = errors.UsageError("x", hint="y")
     assert told(error, capsys, color="always").err == "\033[1;31merror[DL0100]:\033[0m x\n\033[36mhint:\033[0m y\n"

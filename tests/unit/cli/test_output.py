@@ -34,3 +34,7 @@ def test_json_is_read_back_as_it_was(capsys: pytest.CaptureFixture[str]) -> None
 def test_style_is_left_out_where_colours_are_off() -> None:
     assert output.style("x", 1, 31, on=True) == "\033[1;31mx\033[0m"
     assert output.style("x", 1, 31, on=False) == "x"
+
+
+def test_what_comes_from_elsewhere_cannot_steer_the_terminal() -> None:
+    assert output.clean("a\x1b[31m\tb\nc\x9b\r") == "a\\x1b[31m\tb\nc\\x9b\\x0d"

@@ -45,3 +45,12 @@ def test_a_broken_file_completes_nothing_and_says_nothing(capsys: pytest.Capture
     Path("devloop.yaml").write_text("version: [")
     assert complete("w") == []
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_current_folder_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(errors.LocalError, match="the current folder cannot be used: No such file or directory"):
+        project.find(options.Settings())
+    monkeypatch.chdir(tmp_path)

@@ -132,7 +132,7 @@ def test_a_local_port_is_taken_once() -> None:
 def sources(tmp_path: Path, source: str, target: str = "out") -> list[str]:
     service = {"target": {"local": str(tmp_path / target)}, "sync": [{"from": str(tmp_path / source), "to": "/app"}]}
     config = model.Config.model_validate({"version": 1, "services": {"web": service}})
-    return [bad.finding.message.replace(str(tmp_path), "") for bad in checks.check_sources(config)]
+    return [finding.message.replace(str(tmp_path), "") for _, _, finding in checks.look_at_sources(config)]
 
 
 def test_a_folder_that_can_be_read_is_a_good_source(tmp_path: Path) -> None:

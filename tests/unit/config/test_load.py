@@ -251,13 +251,13 @@ def test_bad_sources_are_told_where_from_is_written(tmp_path: Path) -> None:
     file = tmp_path / "devloop.yaml"
     file.write_text(HEAD)
     project = load.load(str(file), shown="devloop.yaml", environ={})
-    ((bad, error),) = load.bad_sources(project)
-    assert (bad.service, bad.index) == ("web", 0)
-    assert error.location() == "devloop.yaml:5:19"
-    assert error.message == f"services.web.sync[0].from: the folder {tmp_path}/s does not exist"
+    (bad,) = load.check_sources(project)
+    assert (bad.service, bad.index, bad.error.error_code) == ("web", 0, "DL0206")
+    assert bad.error.location() == "devloop.yaml:5:19"
+    assert bad.error.message == f"services.web.sync[0].from: the folder {tmp_path}/s does not exist"
     (tmp_path / "s").mkdir()
-    assert load.bad_sources(project) == []
-    assert load.bad_sources(project, ["other"]) == []
+    assert load.check_sources(project) == []
+    assert load.check_sources(project, ["other"]) == []
 
 
 @pytest.mark.parametrize(("folder", "name"), [("/p/my shop!", "my-shop"), ("/", "project"), ("/p/ä", "project")])

@@ -140,7 +140,7 @@ def test_pod_paths_are_normalised(text: str, path: str) -> None:
     assert values.pod_path(text) == path
 
 
-@pytest.mark.parametrize("text", ["app", "", "./app", "/app/../etc", "/a\0b"])
+@pytest.mark.parametrize("text", ["app", "", "./app", "/app/../etc", "/a\0b", "/a\x1b[1m"])
 def test_what_is_no_pod_path_is_refused(text: str) -> None:
     assert refused(values.pod_path, text)
 
