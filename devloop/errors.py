@@ -6,6 +6,7 @@ prints the two and ends with the error's exit status; nothing else in the progra
     DevloopError
     ├── UsageError          the command line or its combination of flags
     ├── ConfigError         devloop.yaml, with file, line and column
+    │   └── ConfigErrors    several of them, found together
     ├── LocalError          the laptop's disk, processes or another devloop on it
     │   └── RootError       a folder that must not be synced from, or to
     ├── OwnedError          someone else holds the session or the project
@@ -23,6 +24,7 @@ Trouble with one path is not an error but a value: see `devloop.core.problem`.
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -104,6 +106,26 @@ class ConfigError(DevloopError):
         if not self.file:
             return ""
         return f"{self.file}:{self.line or 1}:{self.column or 1}"
+
+
+class ConfigErrors(ConfigError):
+    """Several things that are wrong with devloop.yaml, in the order of the file.
+
+    Args:
+        errors: At least one; the first lends this error its message, code and place.
+    """
+
+    def __init__(self, errors: Sequence[ConfigError]) -> None:
+        first = errors[0]
+        super().__init__(
+            first.message,
+            hint=first.hint,
+            code=first.error_code,
+            file=first.file,
+            line=first.line,
+            column=first.column,
+        )
+        self.errors = tuple(errors)
 
 
 class LocalError(DevloopError):

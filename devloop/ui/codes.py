@@ -1,0 +1,160 @@
+"""The catalogue of error codes: what each means, and what to do. `devloop explain CODE` prints it.
+
+Codes are stable: one that was published keeps its meaning. Hundreds go by what is concerned: 01 the command line,
+02 devloop.yaml, 03 this machine, 04 who owns what, 05 the link, 06 the agent, 09 devloop itself.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Code(NamedTuple):
+    """One error.
+
+    Attributes:
+        title: What happened, in a few words.
+        meaning: What that means, and how it comes about.
+        action: What to do.
+    """
+
+    title: str
+    meaning: str
+    action: str
+
+
+CODES: Final[dict[str, Code]] = {
+    "DL0001": Code(
+        "something went wrong",
+        "An error that has no code of its own. Its message says what happened.",
+        "Read the message and its hint. With -v devloop says more of what it does.",
+    ),
+    "DL0100": Code(
+        "the command line is wrong",
+        "A verb or an option does not exist, a value is missing, or two options exclude each other. Nothing was done.",
+        "`devloop --help` lists the verbs, `devloop VERB --help` the options of one.",
+    ),
+    "DL0200": Code(
+        "devloop.yaml is wrong",
+        "The file, or something that it refers to, cannot be used. The message says where: file:line:column.",
+        "Mend that place. `devloop config validate` checks the file without doing anything else.",
+    ),
+    "DL0201": Code(
+        "there is no devloop.yaml, or it cannot be read",
+        "The file is searched in the current folder and those above it, up to the end of the file system and not "
+        "into the home folder. --file or DEVLOOP_FILE name one directly.",
+        "Change to the project's folder, run `devloop init` to write one, or name it with --file.",
+    ),
+    "DL0202": Code(
+        "the file is not YAML as devloop reads it",
+        "The text has a mistake in its syntax, is not UTF-8, gives a key twice, uses tags, or is too large or deep.",
+        "Mend the place that the message names. Indent with spaces, and quote values that hold ': ' or begin with a "
+        "character such as @, *, & or !.",
+    ),
+    "DL0203": Code(
+        "an unknown key",
+        "devloop.yaml has a key that means nothing at that place. It may be misspelt, indented too little or too "
+        "much, or belong to a newer devloop.",
+        "The hint names the nearest key, or those that are known there. `devloop config schema` describes them all.",
+    ),
+    "DL0204": Code(
+        "a value does not fit",
+        "A value has the wrong type or form, or a key that is needed is missing. Values are read by what their key "
+        "needs: `on` and 22:22 stay text, and only true and false are booleans.",
+        "Write it as the hint shows. `devloop config schema` describes every key.",
+    ),
+    "DL0205": Code(
+        "a variable in devloop.yaml cannot be replaced",
+        "${NAME} stands for an environment variable, ${NAME:-default} for it or a default, and $$ for a dollar sign. "
+        "Here the variable is not set, or the text between the braces is something else.",
+        "Set the variable, give it a default, or write $${ where the two characters themselves are meant.",
+    ),
+    "DL0206": Code(
+        "a `from` folder cannot be synced",
+        "The folder is missing, is not a folder, may not be read, or the local target lies in it. The sync does not "
+        "run, and nothing is deleted in the target.",
+        "Mend the path or the folder's rights. The sync starts by itself when the folder is back.",
+    ),
+    "DL0207": Code(
+        "two parts of devloop.yaml contradict each other",
+        "Each part is right by itself, but not together: two syncs fill one folder, a target lies in a `from` folder, "
+        "two forwards want one local port, or a reload mode lacks what it needs.",
+        "Change one of the two. The hint says which change helps.",
+    ),
+    "DL0208": Code(
+        "devloop.yaml has no version that this devloop reads",
+        "`version: 1` says which language the file is written in. It is missing, or belongs to another devloop.",
+        "Add `version: 1` at the top, or install the devloop that the file was written for.",
+    ),
+    "DL0209": Code(
+        "devloop.yaml exists already",
+        "`devloop init` does not overwrite a file that is there.",
+        "Edit it, or run `devloop init --force` to replace it.",
+    ),
+    "DL0300": Code(
+        "something on this machine does not work",
+        "The laptop's disk, a process or a limit of the system is in the way. The message says which.",
+        "Follow the hint. Nothing in the target was changed.",
+    ),
+    "DL0310": Code(
+        "a folder that devloop refuses",
+        "A sync may not read from or write to this folder: a local target must be empty or made by devloop, the two "
+        "sides may not contain each other, and folders of the system are never a target.",
+        "Name another folder. For a local target, a new one such as ./.devloop/NAME.",
+    ),
+    "DL0400": Code(
+        "someone else owns this",
+        "Another session or another devloop holds the service or the project. Two at once would undo each other.",
+        "Ask the owner whom the message names, or take it over in the way that the hint shows.",
+    ),
+    "DL0500": Code(
+        "the link to the agent failed",
+        "The connection to the agent could not be made, or ended and did not come back in time. What was acknowledged "
+        "is safe; the rest is sent when the link is back.",
+        "Check that the target runs: `devloop status`. devloop goes on trying by itself while it watches.",
+    ),
+    "DL0510": Code(
+        "the key was not proved",
+        "Laptop and agent each prove that they know the agent's key. One could not: the key is of another agent, or "
+        "you may not read it.",
+        "Start the session again so that the key is read anew. In a cluster, check that you may create pods/exec.",
+    ),
+    "DL0520": Code(
+        "laptop and agent speak different versions",
+        "The major versions of their protocol differ, so neither can be sure what the other means.",
+        "Install the same devloop on both sides; the hint says which side is older.",
+    ),
+    "DL0530": Code(
+        "the protocol was broken",
+        "The two sides did not understand each other. The link was ended before anything could be applied wrongly.",
+        "It is made again by itself. If it goes on, please report it with the output of -vv.",
+    ),
+    "DL0531": Code(
+        "this side was about to break the protocol",
+        "A bug in devloop, found before anything was sent.",
+        "Please report it with the output of -vv.",
+    ),
+    "DL0532": Code(
+        "the peer broke the protocol",
+        "What came from the other side is not allowed, or was damaged on the way: a frame too large, a path that "
+        "leaves its root, bytes that are no message.",
+        "The link is made again by itself. If it goes on, something between the two sides changes the data, or "
+        "something other than an agent answers.",
+    ),
+    "DL0600": Code(
+        "the agent refused or failed",
+        "The agent could not start, or could not do its part. Its own words are in the message.",
+        "Follow the hint. The target's files are whole: each is either the old or the new one.",
+    ),
+    "DL0999": Code(
+        "a bug in devloop",
+        "Something happened that devloop was not written for. The traceback is in the file that the hint names.",
+        "Please report it with that file; it holds no arguments and no variables.",
+    ),
+}
+
+
+def normal(code: str) -> str:
+    """Return a code as it is in the table: `dl123`, `0123` and `DL0123` are the same."""
+    digits = code.strip().upper().removeprefix("DL")
+    return f"DL{digits.zfill(4)}" if digits.isdecimal() else code.strip().upper()

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devloop.config import detect, init, load, model
+from devloop.config.detect import Here
+
+FLASK = Here(
+    frozenset({"app.py", "requirements.txt", "Dockerfile"}),
+    {"requirements.txt": "flask", "Dockerfile": "FROM python\nWORKDIR /srv/shop\nCOPY . .\nEXPOSE 5000"},
+)
+NODE = Here(frozenset({"package.json"}), {"package.json": '{"scripts": {"start": "node ."}}'}, in_git=True)
+EMPTY = Here(frozenset())
+
+
+def loaded(text: str) -> model.Config:
+    return load.assemble(load.Text("devloop.yaml", text.encode()), None, folder="/p/my shop", environ={"USER": "me"})[0]
+
+
+@pytest.mark.parametrize("here", [FLASK, NODE, EMPTY])
+def test_what_is_written_works_as_it_is(here: Here) -> None:
+    config = loaded(init.render("/p/my shop", here))
+    assert config.name == "my-shop"
+    ((name, service),) = config.services.items()
+    assert service.target == model.Target(local=f"/p/my shop/.devloop/{name}")
+    assert bool(service.command) is (service.reload.mode is model.Mode.SUPERVISE)
+
+
+def test_what_was_found_is_in_it() -> None:
+    web = loaded(init.render("/p/my shop", FLASK)).services["web"]
+    assert web.command == ("python3", "-m", "flask", "--app", "app", "run", "--port", "5000")
+    assert (web.sync[0].source, web.sync[0].to) == ("/p/my shop", "/srv/shop")
+    assert web.sync[0].ignore == ("__pycache__/", ".venv/")
+    assert web.on_change[0].run[-1] == "requirements.txt"
+
+
+def test_in_git_nothing_is_ignored_twice() -> None:
+    (service,) = loaded(init.render("/p", NODE)).services.values()
+    assert service.sync[0].ignore == ()
+
+
+@pytest.mark.parametrize("here", [FLASK, NODE, EMPTY])
+def test_its_commented_lines_work_too(here: Here) -> None:
+    text = re.sub(r"^( *)# (?=[a-z_]+:( |$)|  - \{)", r"\1", init.render("/p/shop", here), flags=re.MULTILINE)
+    text = re.sub(r"^    target: .*\n", "", text, flags=re.MULTILINE)
+    config = loaded(text)
+    (service,) = config.services.values()
+    assert (config.context, config.namespace) == ("dev-cluster", "me")
+    assert service.workload is not None
+    assert service.ports
+    assert service.sync[0].include == ("dist/**",)
+    assert service.sync[0].pull == ("migrations/*.py",)
+    assert service.on_change
+    assert service.command
+
+
+@given(st.lists(st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1), min_size=1))
+def test_any_words_of_a_command_survive(words: list[str]) -> None:
+    # A command whose first word is absolute belongs to the image and is not taken.
+    words = ["x" + words[0], *words[1:]]
+    dockerfile = "FROM x\nCMD " + json.dumps(words)
+    here = Here(frozenset({"Dockerfile"}), {"Dockerfile": dockerfile})
+    guessed = detect.guess(here)
+    (service,) = loaded(init.render("/p", here)).services.values()
+    assert guessed.command == tuple(words)
+    assert service.command == tuple(words)
+
+
+def test_looking_reads_names_texts_and_git(tmp_path: Path) -> None:
+    (tmp_path / "web").mkdir()
+    (tmp_path / "package.json").write_bytes(b"{}\xff")
+    (tmp_path / "Dockerfile").mkdir()
+    here = init.look(str(tmp_path / "."))
+    assert here.names == {"web/", "package.json", "Dockerfile/"}
+    assert here.texts == {"package.json": "{}�"}
+    (tmp_path / ".git").write_text("gitdir: elsewhere")
+    assert init.look(str(tmp_path / "web")).in_git
+    assert init.git_root(str(tmp_path / "web")) == str(tmp_path)
+
+
+def test_only_what_is_missing_is_added_to_gitignore() -> None:
+    assert init.missing_ignores("") == list(init.PRIVATE)
+    assert init.missing_ignores("a\n/.devloop\n") == ["devloop.local.yaml"]
+    assert init.missing_ignores(init.add_ignores("a", init.PRIVATE)) == []
+    assert init.add_ignores("a", ["b"]) == "a\nb\n"
+    assert init.add_ignores("a\n", ["b"]) == "a\nb\n"
