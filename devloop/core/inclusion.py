@@ -8,7 +8,7 @@ An ignored folder is only walked where an include pattern leads into it, because
 segment by segment: `dist/js/**` leads into `dist` and `dist/js` and, from there on, everywhere. A pattern that may
 begin anywhere leads into a folder only once some segment of its own has matched: `**/gen/*.py` leads into every
 `gen` in a folder that is walked anyway, and no further. A pattern without a slash, such as `.env`, leads nowhere:
-it holds in the folders that are walked anyway.
+it holds in the folders that are walked anyway. Below an ignored folder that is not walked everything is ignored.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class _State(msgspec.Struct, frozen=True):
         shipped_by: The rank of the last include rule that matches it or a folder above it.
         repo: The nearest repository of its own at or above it; the root's is the empty string.
         indexed: That repository's index.
-        holds_tracked: The index of the repository that it lies in lists something below it.
+        walked: See `Matcher.may_descend`.
     """
 
     table: _Table
@@ -101,7 +101,7 @@ class _State(msgspec.Struct, frozen=True):
     shipped_by: int
     repo: str
     indexed: _Indexed
-    holds_tracked: bool
+    walked: bool
 
 
 class Matcher:
@@ -154,16 +154,7 @@ class Matcher:
         Args:
             folder: A path below the root, or the root.
         """
-        state = self._state(folder)
-        if state.ignored is None:
-            return True
-        if state.ignored in _RESERVED.values():
-            return False
-        if state.holds_tracked and not state.ignored.final:
-            return True
-        if self._inclusion is None:
-            return False
-        return self._inclusion.leads_into(wildmatch.text(folder, fold=self._fold), state.shipped_by)
+        return self._state(folder).walked
 
     def yields_to_index(self, path: str) -> bool:
         """Say whether the index alone decides about a path: a rule that yields to it covers the path."""
@@ -172,6 +163,16 @@ class Matcher:
             return not above.ignored.final
         decision = self._by_rules(above.table, *self._texts(path, paths.name(path)), False)
         return decision.ignored and not decision.final
+
+    def without_index(self, path: str, is_folder: bool) -> rules.Rule | None:
+        """Return the rule that would ignore a path if git did not track it, or None."""
+        above = self._state(paths.parent(path))
+        decision = above.ignored or self._by_rules(above.table, *self._texts(path, paths.name(path)), is_folder)
+        return decision.verdict.rule if decision.ignored else None
+
+    def is_tracked(self, path: str) -> bool:
+        """Say whether the index of the repository that a path lies in lists it."""
+        return path in self._state(paths.parent(path)).indexed.paths
 
     def put(self, layer: rules.Layer, base: bytes, listed: tuple[rules.Rule, ...]) -> bool:
         """Replace the rules of one layer and base; an empty tuple removes them.
@@ -224,6 +225,9 @@ class Matcher:
 
     def _decide(self, above: _State, path: str, name: str, is_folder: bool) -> _Decision:
         """Return what becomes of an entry of the folder `above`."""
+        outer = above.ignored
+        if outer is not None and not above.walked:
+            return outer
         if name in _RESERVED:
             return _RESERVED[name]
         full, last = self._texts(path, name)
@@ -233,7 +237,6 @@ class Matcher:
             if rule is not None:
                 return _Decision(rules.Verdict(ignored=False, rule=rule), ignored=False, final=True)
         own = self._by_rules(above.table, full, last, is_folder)
-        outer = above.ignored
         if outer is None:
             overruled = own.ignored and not own.final and path in above.indexed.paths
             return _UNDECIDED if overruled else own
@@ -265,7 +268,7 @@ class Matcher:
 
     def _make_root(self) -> _State:
         indexed = self._indexes.get("", _NO_INDEX)
-        return _State(self._table("", ""), None, lookup.NO_MATCH, "", indexed, holds_tracked=True)
+        return _State(self._table("", ""), None, lookup.NO_MATCH, "", indexed, walked=True)
 
     def _make_state(self, folder: str) -> _State:
         above_path, _, name = folder.rpartition("/")
@@ -280,7 +283,18 @@ class Matcher:
         if self._inclusion is not None:
             shipped_by = max(shipped_by, self._inclusion.rank(*self._texts(folder, name), is_folder=True))
         ignored = decision if decision.ignored else None
-        return _State(table, ignored, shipped_by, repo, indexed, folder in above.indexed.folders)
+        walked = ignored is None or self._is_led_into(folder, ignored, above, shipped_by)
+        return _State(table, ignored, shipped_by, repo, indexed, walked)
+
+    def _is_led_into(self, folder: str, ignored: _Decision, above: _State, shipped_by: int) -> bool:
+        """Say whether an ignored folder may hold something that is shipped all the same."""
+        if ignored in _RESERVED.values() or not above.walked:
+            return False
+        if folder in above.indexed.folders and not ignored.final:
+            return True
+        if self._inclusion is None:
+            return False
+        return self._inclusion.leads_into(wildmatch.text(folder, fold=self._fold), shipped_by)
 
     def _has_own(self, folder: str) -> bool:
         base = self._base(folder)

@@ -26,8 +26,8 @@ ATOMS = [
     b"[A-Z]", b"[[:alpha:]]", b"[[:upper:]]", b"[[:lower:]_]", b"[![:digit:]]", b"[[:space:]]", b"[[:punct:]]",
     b"[[:alnum:][:punct:]]", b"[[:nope:]]", b"[[:alpha:]-z]", b"[[:alpha]", b"[[:]", b"[[::]]", b"[\\]a]", b"[\\a-c]",
     b"[a-\\c]", b"[a\\-z]", b"[!\\!]", b"[\\\\]", b"[/]", b"[!/]", b"[a/b]", b"[", b"[a", b"[!", b"[]", b"[\\", b"\\",
-    b"\\*", b"\\?", b"\\[", b"\\a", b"\\A", b"\\ ", b"\\/", b"/", b"//", b".", b"-", b" ", b"\t", b"\xc3[\xa4]", b"\xc3?",
-    b"[\xe0-\xef]", b"[!\xc3]",
+    b"\\*", b"\\?", b"\\[", b"\\a", b"\\A", b"\\ ", b"\\/", b"/", b"//", b".", b"-", b" ", b"\t",
+    b"\xc3[\xa4]", b"\xc3?", b"[\xe0-\xef]", b"[!\xc3]",
 ]  # fmt: skip
 SHAPES = [
     b"%s", b"%s/", b"/%s", b"/%s/", b"**/%s", b"%s/**", b"**/%s/**", b"%s/*", b"*/%s", b"/*/%s", b"%s/**/%s", b"*%s",
@@ -36,8 +36,8 @@ SHAPES = [
     b"%s ", b"%s  ", b"%s\\ ", b"%s\\  ", b"%s\\", b"./%s", b"%s/.", b"%s\r", b"%s\0x", b"/**/%s", b"%s/**/%s/**/%s",
 ]  # fmt: skip
 GLOBSTARS = [
-    b"/", b"/**/", b"**/", b"/**", b"**", b"*", b"\\/", b"/**\\/", b"/*/", b"//", b"/***/", b"/**/**/", b"[/]", b"*/", b"/*",
-    b"?**/", b"/**/*/", b"*/**/",
+    b"/", b"/**/", b"**/", b"/**", b"**", b"*", b"\\/", b"/**\\/", b"/*/", b"//", b"/***/", b"/**/**/", b"[/]", b"*/",
+    b"/*", b"?**/", b"/**/*/", b"*/**/",
 ]  # fmt: skip
 WHOLE = [
     b"", b" ", b"#c", b"\\#c", b"!", b"!!a", b"\\!a", b"/", b"//", b"!/", b"*", b"**", b"***", b"/*", b"*/", b"/*/",
@@ -196,7 +196,19 @@ class Bench:
         """Yield git's answers: source, line, pattern and path; the first three are empty where no rule matched."""
         flag = f"core.ignorecase={str(ignorecase).lower()}"
         excludes = b"core.excludesFile=" + os.path.join(self.root, b".git/global")
-        command = ["git", "-c", flag, "-c", excludes, "check-ignore", "--no-index", "--stdin", "-z", "-v", "-n"]
+        command: list[str | bytes] = [
+            "git",
+            "-c",
+            flag,
+            "-c",
+            excludes,
+            "check-ignore",
+            "--no-index",
+            "--stdin",
+            "-z",
+            "-v",
+            "-n",
+        ]
         env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
         done = subprocess.run(
             command, input=b"".join(path + b"\0" for path in asked), capture_output=True, cwd=self.root, env=env
