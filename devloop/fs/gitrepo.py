@@ -1,0 +1,390 @@
+"""What devloop asks git about the repository that a folder lies in.
+
+Every answer comes from the user's own `git`, run without a shell, with a deadline, without optional locks and
+without the variables that would point it at another repository. Paths come back relative to the folder that was
+asked about, as the rest of the program has them. Nothing here writes to a repository.
+
+A folder without a repository is an answer (`NoRepo`, with the reason); a repository that cannot be read is an
+error (`GitError`), because an error is never "empty": devloop decides by these answers what it may delete.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import os
+import re
+import subprocess
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from devloop import errors
+from devloop.core import matcher, paths
+
+GIT_TIMEOUT_S: Final = 20.0
+"""Listing 100,000 paths takes git a tenth of a second; a command that takes longer than this hangs."""
+
+# What `git rev-parse --local-env-vars` lists (git 2.39), and what changes how git reads paths: set by a hook or an
+# alias that devloop was started from, they would make git answer about another repository, or otherwise.
+_FOREIGN_VARIABLES: Final = frozenset(
+    {
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_CONFIG",
+        "GIT_CONFIG_COUNT",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_DIR",
+        "GIT_GRAFT_FILE",
+        "GIT_GLOB_PATHSPECS",
+        "GIT_ICASE_PATHSPECS",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_LITERAL_PATHSPECS",
+        "GIT_NAMESPACE",
+        "GIT_NOGLOB_PATHSPECS",
+        "GIT_NO_REPLACE_OBJECTS",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_WORK_TREE",
+    }
+)
+_SUBMODULE_MODE: Final = b"160000"
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+# The first that is there names the operation: a rebase stops with a cherry-pick, a bisect goes on under the others.
+_OPERATIONS: Final = (
+    ("rebase-merge", "rebase"),
+    ("rebase-apply/applying", "am"),
+    ("rebase-apply", "rebase"),
+    ("MERGE_HEAD", "merge"),
+    ("CHERRY_PICK_HEAD", "cherry-pick"),
+    ("REVERT_HEAD", "revert"),
+    ("sequencer", "cherry-pick"),
+    ("BISECT_LOG", "bisect"),
+)
+
+Signature = tuple[int, int, int, int]
+"""Modification and change time in ns, size, inode: different for every version of a file that is renamed into place."""
+
+
+class GitError(errors.LocalError):
+    """git could not answer a question that it must be able to answer."""
+
+    code = "DL0320"
+
+
+class Why(enum.StrEnum):
+    """Why a folder has no repository that devloop can use."""
+
+    NO_GIT = "no-git"
+    NOT_A_REPOSITORY = "not-a-repository"
+    OTHER_OWNER = "other-owner"
+    FAILED = "failed"
+
+
+class NoRepo(msgspec.Struct, frozen=True):
+    """The answer for a folder without a usable repository.
+
+    Attributes:
+        why: The reason.
+        detail: The reason for people.
+        hint: What they can do about it; empty where nothing is wrong.
+    """
+
+    why: Why
+    detail: str
+    hint: str = ""
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """Names in a folder of git's that tell of changes.
+
+    Attributes:
+        folder: Absolute.
+        names: Entries of it, which need not exist.
+    """
+
+    folder: str
+    names: frozenset[str]
+
+
+class GitRepo(msgspec.Struct, frozen=True):
+    """A repository, seen from one folder in its work tree. Make it with `find`. All methods run git or stat.
+
+    Attributes:
+        folder: The folder that was asked about; absolute, without symlinks.
+        top: The top level of the work tree; absolute.
+        git_dir: The work tree's own git folder; absolute.
+        common_dir: What all work trees of the repository share; absolute.
+    """
+
+    folder: str
+    top: str
+    git_dir: str
+    common_dir: str
+
+    @property
+    def prefix(self) -> str:
+        """The folder's path below the top level."""
+        relative = os.path.relpath(self.folder, self.top)
+        return "" if relative == os.curdir else relative
+
+    @property
+    def index_file(self) -> str:
+        """The work tree's index; absolute."""
+        return os.path.join(self.git_dir, "index")
+
+    @property
+    def info_exclude(self) -> str:
+        """The repository's own ignore file; absolute. It need not exist."""
+        return os.path.join(self.common_dir, "info", "exclude")
+
+    def index(self) -> matcher.Index:
+        """Return what the index lists below the folder; submodules as folders, not what is in them.
+
+        Raises:
+            GitError: The index cannot be read.
+        """
+        return _listing(self._ask("ls-files", "--stage", "-z"))
+
+    def tracked(self) -> frozenset[str]:
+        """Return the paths that the index lists below the folder, with those of its submodules' indexes.
+
+        Raises:
+            GitError: An index cannot be read.
+        """
+        index = self.index()
+        return index.paths.union(*(_inside(name, repo.tracked()) for name, repo in self._checked_out(index.submodules)))
+
+    def head_paths(self) -> frozenset[str]:
+        """Return the paths of the last commit's tree below the folder, with those of its submodules' last commits.
+
+        Raises:
+            GitError: The commit cannot be read.
+        """
+        if self.head_commit() is None:
+            return frozenset()
+        listed = _listing(self._ask("ls-tree", "-r", "-z", "HEAD"))
+        return listed.paths.union(
+            *(_inside(name, repo.head_paths()) for name, repo in self._checked_out(listed.submodules))
+        )
+
+    def head_commit(self) -> str | None:
+        """Return the id of the commit that is checked out, or None before the first one.
+
+        Raises:
+            GitError: HEAD cannot be read.
+        """
+        return self._ask("rev-parse", "--verify", "--quiet", "HEAD", empty_status=1).decode("ascii").strip() or None
+
+    def deleted_between(self, old: str, new: str) -> frozenset[str]:
+        """Return the paths below the folder that one commit has and another has not; renames count as deletions.
+
+        Args:
+            old: A full commit id.
+            new: A full commit id.
+
+        Raises:
+            GitError: One of them is not a commit here.
+        """
+        for commit in (old, new):
+            if not _COMMIT.fullmatch(commit):
+                raise GitError(f"not a full commit id: {commit!r}")
+        flags = ("-r", "-z", "--no-renames", "--diff-filter=D", "--name-only", "--relative")
+        return frozenset(os.fsdecode(raw) for raw in _split(self._ask("diff-tree", *flags, old, new, "--")))
+
+    def excludes_file(self) -> str | None:
+        """Return the absolute path of the user's global ignore file, which need not exist; None if there is none.
+
+        Raises:
+            GitError: git's configuration cannot be read.
+        """
+        set_to = self._config("--type=path", "core.excludesFile")
+        if set_to is not None:
+            return os.path.join(self.top, set_to) if set_to else None
+        home = os.environ.get("XDG_CONFIG_HOME") or _home(".config")
+        return os.path.join(home, "git", "ignore") if home else None
+
+    def ignorecase(self) -> bool:
+        """Return `core.ignorecase`.
+
+        Raises:
+            GitError: git's configuration cannot be read.
+        """
+        return self._config("--type=bool", "core.ignorecase") == "true"
+
+    def config_files(self) -> tuple[str, ...]:
+        """Return the absolute paths of the configuration files of the repository and the user; they need not exist."""
+        found = [os.path.join(self.common_dir, "config"), os.path.join(self.git_dir, "config.worktree")]
+        if "GIT_CONFIG_GLOBAL" in os.environ:
+            found.append(os.environ["GIT_CONFIG_GLOBAL"])
+        else:
+            xdg = os.environ.get("XDG_CONFIG_HOME") or _home(".config")
+            found += [path for path in (_home(".gitconfig"), os.path.join(xdg, "git", "config") if xdg else "") if path]
+        return tuple(found)
+
+    def in_progress(self) -> str | None:
+        """Return the name of the operation that git is in the middle of, such as `rebase` or `merge`, or None."""
+        for marker, operation in _OPERATIONS:
+            if os.path.lexists(os.path.join(self.git_dir, marker)):
+                return operation
+        return None
+
+    def index_signature(self) -> Signature | None:
+        """Return what changes whenever git replaces the index; None where there is no index."""
+        return signature(self.index_file)
+
+    def observed(self) -> tuple[Observed, ...]:
+        """Return what a watcher must observe to learn of every operation and every change of the git rules."""
+        markers = {marker.partition("/")[0] for marker, _ in _OPERATIONS}
+        own = Observed(self.git_dir, frozenset({"HEAD", "index", "index.lock", "config.worktree"} | markers))
+        return (
+            own,
+            # every move of HEAD is written here, a commit on the same branch included
+            Observed(os.path.join(self.git_dir, "logs"), frozenset({"HEAD"})),
+            Observed(self.common_dir, frozenset({"config", "packed-refs"})),
+            Observed(os.path.join(self.common_dir, "info"), frozenset({"exclude"})),
+        )
+
+    def _checked_out(self, submodules: Iterable[str]) -> Iterable[tuple[str, GitRepo]]:
+        for name in submodules:
+            folder = os.path.join(self.folder, name)
+            if os.path.lexists(os.path.join(folder, ".git")):
+                found = find(folder)
+                if isinstance(found, NoRepo):
+                    raise GitError(f"cannot read the submodule {name}: {found.detail}", hint=found.hint)
+                yield name, found
+
+    def _config(self, kind: str, name: str) -> str | None:
+        """Return a setting, or None where it is not set."""
+        raw = self._ask("config", "-z", kind, "--get", name, empty_status=1)
+        return os.fsdecode(raw.removesuffix(b"\0")) if raw else None
+
+    def _ask(self, *arguments: str, empty_status: int = 0) -> bytes:
+        """Return what git prints; `empty_status` is the exit status that means nothing to print."""
+        answer = _run(self.folder, *arguments)
+        if isinstance(answer, NoRepo):
+            raise GitError(f"git {arguments[0]} failed in {self.folder}: {answer.detail}", hint=answer.hint)
+        status, out, complaint = answer
+        if status == 0:
+            return out
+        if status == empty_status and not complaint:
+            return b""
+        raise GitError(f"git {arguments[0]} failed in {self.folder}: {complaint or f'exit status {status}'}")
+
+
+def find(folder: str) -> GitRepo | NoRepo:
+    """Return the repository whose work tree a folder lies in.
+
+    Args:
+        folder: An existing folder; a work tree of `git worktree` and a submodule count as themselves.
+
+    Returns:
+        The repository, or why there is none.
+    """
+    folder = os.path.realpath(folder)
+    found: list[str] = []
+    # one question at a time: a path may hold the newline that would separate them
+    for question in ("--show-toplevel", "--absolute-git-dir", "--git-common-dir"):
+        answer = _run(folder, "rev-parse", question)
+        if isinstance(answer, NoRepo):
+            return answer
+        status, out, complaint = answer
+        if status:
+            return _no_repo(complaint)
+        found.append(os.path.join(folder, os.fsdecode(out.removesuffix(b"\n"))))
+    top, git_dir, common_dir = found
+    return GitRepo(folder, os.path.realpath(top), os.path.realpath(git_dir), os.path.realpath(common_dir))
+
+
+def globstar_after_prefix() -> bool:
+    """Say whether the installed git reads `foo**/bar` in the way of versions before 2.52; true without a git.
+
+    Source: the release notes of git 2.52 ("mistakenly makes foo**/bar match with foobar").
+    """
+    return _version(os.environ.get("PATH", "")) < (2, 52)
+
+
+def signature(path: str) -> Signature | None:
+    """Return what tells two versions of a file apart without reading it; None where nothing can be found out."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
+@functools.lru_cache(maxsize=4)
+def _version(_path: str) -> tuple[int, ...]:
+    answer = _run(os.sep, "version")
+    numbers = re.search(rb"(\d+)\.(\d+)", b"" if isinstance(answer, NoRepo) else answer[1])
+    return tuple(int(number) for number in numbers.groups()) if numbers else ()
+
+
+def _run(folder: str, *arguments: str) -> tuple[int, bytes, str] | NoRepo:
+    """Return git's exit status, output and complaint, or why it could not be run."""
+    # a file-system monitor would be started as a daemon by the first command that wants it
+    command = ["git", "-c", "core.quotepath=off", "-c", "core.fsmonitor=false", *arguments]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=GIT_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return NoRepo(Why.FAILED, f"git {arguments[0]} did not answer within {GIT_TIMEOUT_S:.0f} s")
+    except OSError as error:
+        if os.path.isdir(folder) and isinstance(error, FileNotFoundError):
+            return NoRepo(Why.NO_GIT, "git is not on PATH", "install git, so that devloop knows what is tracked")
+        return NoRepo(Why.FAILED, f"git cannot be run in {folder}: {error.strerror or error}")
+    return done.returncode, done.stdout, done.stderr.decode("utf-8", "replace").strip()
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN_VARIABLES}
+    # LC_ALL: the reasons of `_no_repo` are told apart by git's words
+    return kept | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "LANGUAGE": ""}
+
+
+def _no_repo(complaint: str) -> NoRepo:
+    if "dubious ownership" in complaint or "unsafe repository" in complaint:
+        command = re.search(r"git config --global --add safe\.directory .*", complaint)
+        hint = f"run: {command.group().strip()}" if command else "see safe.directory in `git help config`"
+        return NoRepo(Why.OTHER_OWNER, "the repository belongs to another user, so git refuses to read it", hint)
+    if "not a git repository" in complaint or "must be run in a work tree" in complaint:
+        return NoRepo(Why.NOT_A_REPOSITORY, "not in a git repository")
+    return NoRepo(Why.FAILED, complaint or "git failed without a message")
+
+
+def _listing(out: bytes) -> matcher.Index:
+    """Return the paths of lines `MODE … TAB PATH`, as ls-files and ls-tree print them."""
+    files: list[str] = []
+    submodules: list[str] = []
+    for line in _split(out):
+        head, _, raw = line.partition(b"\t")
+        (submodules if head.startswith(_SUBMODULE_MODE) else files).append(os.fsdecode(raw))
+    return matcher.Index(frozenset(files), frozenset(submodules))
+
+
+def _split(out: bytes) -> list[bytes]:
+    """Return NUL-terminated items."""
+    return out.split(b"\0")[:-1]
+
+
+def _inside(folder: str, names: Iterable[str]) -> frozenset[str]:
+    return frozenset(paths.join(folder, name) for name in names)
+
+
+def _home(name: str) -> str:
+    """Return the path of an entry of the user's home as git finds it, or an empty string where HOME is not set."""
+    home = os.environ.get("HOME", "")
+    return os.path.join(home, name) if home else ""

@@ -1,0 +1,288 @@
+"""What git is asked, and what becomes of its answers."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from devloop.fs import gitrepo
+from tests.unit.fs import gitbox
+
+
+@pytest.fixture(autouse=True)
+def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    gitbox.isolate(monkeypatch, tmp_path / "home")
+
+
+def found(folder: Path) -> gitrepo.GitRepo:
+    repo = gitrepo.find(str(folder))
+    assert isinstance(repo, gitrepo.GitRepo), repo
+    return repo
+
+
+def missing(folder: Path) -> gitrepo.NoRepo:
+    repo = gitrepo.find(str(folder))
+    assert isinstance(repo, gitrepo.NoRepo)
+    return repo
+
+
+def test_a_repository_is_found_from_a_folder_below_its_top(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r", {"web/src/a": "", "b": ""})
+    repo = found(top / "web")
+    assert (repo.top, repo.prefix) == (str(top), "web")
+    assert repo.git_dir == repo.common_dir == str(top / ".git")
+    assert found(top).prefix == ""
+
+
+def test_a_symlink_to_a_folder_leads_to_the_repository_it_lies_in(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r", {"web/a": ""})
+    (tmp_path / "link").symlink_to(top / "web")
+    assert found(tmp_path / "link").prefix == "web"
+
+
+def test_a_folder_whose_name_holds_a_newline_is_found(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r\n", {"a": ""})
+    assert found(top).top == str(top)
+    assert found(top).tracked() == {"a"}
+
+
+def test_outside_a_repository_there_is_a_reason(tmp_path: Path) -> None:
+    assert missing(tmp_path).why is gitrepo.Why.NOT_A_REPOSITORY
+
+
+def test_inside_the_git_folder_there_is_no_work_tree(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r")
+    assert missing(top / ".git").why is gitrepo.Why.NOT_A_REPOSITORY
+
+
+def test_without_git_on_the_path_the_reason_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top = gitbox.repository(tmp_path / "r")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    reason = missing(top)
+    assert reason.why is gitrepo.Why.NO_GIT
+    assert reason.hint
+
+
+def test_a_missing_folder_is_not_taken_for_a_missing_git(tmp_path: Path) -> None:
+    assert missing(tmp_path / "none").why is gitrepo.Why.FAILED
+
+
+def test_another_owner_is_a_reason_with_gits_own_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top = gitbox.repository(tmp_path / "r")
+    # git's own switch for testing this without a second user
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    reason = missing(top)
+    assert reason.why is gitrepo.Why.OTHER_OWNER
+    assert reason.hint == f"run: git config --global --add safe.directory {top}"
+
+
+def test_a_git_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = tmp_path / "bin" / "git"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\nexec /bin/sleep 600\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(fake.parent))
+    monkeypatch.setattr(gitrepo, "GIT_TIMEOUT_S", 0.05)
+    assert missing(tmp_path).why is gitrepo.Why.FAILED
+
+
+@pytest.mark.parametrize("variable", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR"])
+def test_variables_of_another_repository_mislead_nobody(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = gitbox.repository(tmp_path / "r", {"a": ""})
+    other = gitbox.repository(tmp_path / "other", {"b": ""})
+    monkeypatch.setenv(variable, str(other / ".git"))
+    assert found(top).tracked() == {"a"}
+
+
+def test_tracked_paths_are_relative_to_the_folder(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r", {"web/a": "", "web/x/b c": "", "web/ä\n": "", "other": ""})
+    assert found(top / "web").tracked() == {"a", "x/b c", "ä\n"}
+
+
+def test_names_that_are_not_utf8_survive(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r")
+    name = os.fsdecode(b"caf\xe9")
+    (top / name).write_text("")
+    gitbox.git(top, "add", "-A")
+    gitbox.git(top, "commit", "-qm", "more")
+    assert found(top).tracked() == found(top).head_paths() == {name}
+
+
+def test_the_index_and_the_last_commit_are_told_apart(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r", {"a": "", "b": ""})
+    gitbox.git(top, "rm", "-q", "--cached", "a")
+    gitbox.write(top, {"c": ""})
+    gitbox.git(top, "add", "c")
+    repo = found(top)
+    assert repo.tracked() == {"b", "c"}
+    assert repo.head_paths() == {"a", "b"}
+
+
+def test_before_the_first_commit_there_is_no_head(tmp_path: Path) -> None:
+    gitbox.git(tmp_path, "init", "-q")
+    repo = found(tmp_path)
+    assert repo.head_commit() is None
+    assert repo.head_paths() == frozenset()
+    assert repo.tracked() == frozenset()
+    assert repo.index_signature() is None
+
+
+def test_an_unreadable_index_is_an_error_and_not_empty(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r", {"a": ""})
+    (top / ".git" / "index").write_bytes(b"no index")
+    with pytest.raises(gitrepo.GitError, match="ls-files"):
+        found(top).tracked()
+
+
+def test_an_unreadable_head_is_an_error_and_not_empty(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r", {"a": ""})
+    repo = found(top)
+    (top / ".git" / "HEAD").unlink()
+    with pytest.raises(gitrepo.GitError):
+        repo.head_paths()
+
+
+def test_deletions_between_commits_count_renames_and_stay_below_the_folder(tmp_path: Path) -> None:
+    top = gitbox.repository(
+        tmp_path / "r", {"web/gone": "1\n2\n3\n", "web/old": "4\n5\n6\n", "web/kept": "", "out": ""}
+    )
+    repo = found(top / "web")
+    before = repo.head_commit()
+    gitbox.git(top, "mv", "web/old", "web/new")
+    gitbox.git(top, "rm", "-q", "web/gone", "out")
+    gitbox.git(top, "commit", "-qm", "second")
+    after = repo.head_commit()
+    assert before is not None and after is not None
+    assert repo.deleted_between(before, after) == {"gone", "old"}
+    assert repo.deleted_between(after, before) == {"new"}
+
+
+@pytest.mark.parametrize("commit", ["HEAD", "--output=x", "0" * 40, ""])
+def test_only_commits_are_compared(commit: str, tmp_path: Path) -> None:
+    repo = found(gitbox.repository(tmp_path / "r", {"a": ""}))
+    head = repo.head_commit()
+    assert head is not None
+    with pytest.raises(gitrepo.GitError):
+        repo.deleted_between(commit, head)
+
+
+def test_a_worktree_has_its_own_index_and_shares_info_exclude(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r", {"a": ""})
+    gitbox.git(top, "worktree", "add", "-q", "-b", "side", "../side")
+    gitbox.write(tmp_path / "side", {"b": ""})
+    gitbox.git(tmp_path / "side", "add", "b")
+    repo = found(tmp_path / "side")
+    assert repo.tracked() == {"a", "b"}
+    assert found(top).tracked() == {"a"}
+    assert repo.info_exclude == str(top / ".git" / "info" / "exclude")
+    assert repo.index_file == str(top / ".git" / "worktrees" / "side" / "index")
+
+
+def test_a_submodules_paths_are_listed_with_its_folder_in_front(tmp_path: Path) -> None:
+    gitbox.repository(tmp_path / "inner", {"x": "", "d/y": ""})
+    top = gitbox.repository(tmp_path / "r", {"a": ""})
+    gitbox.git(top, "submodule", "add", "-q", "../inner", "lib/sub")
+    gitbox.git(top, "commit", "-qm", "sub")
+    repo = found(top)
+    assert repo.tracked() == repo.head_paths() == {".gitmodules", "a", "lib/sub/x", "lib/sub/d/y"}
+    assert repo.index().submodules == {"lib/sub"}
+    assert found(top / "lib").tracked() == {"sub/x", "sub/d/y"}
+    assert found(top / "lib" / "sub" / "d").prefix == "d"
+
+
+def test_a_submodule_that_is_not_checked_out_has_no_paths(tmp_path: Path) -> None:
+    gitbox.repository(tmp_path / "inner", {"x": ""})
+    top = gitbox.repository(tmp_path / "r", {"a": ""})
+    gitbox.git(top, "submodule", "add", "-q", "../inner", "sub")
+    gitbox.git(top, "submodule", "deinit", "-q", "-f", "sub")
+    assert found(top).tracked() == {".gitmodules", "a"}
+
+
+def test_the_global_ignore_file_is_where_git_looks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top = gitbox.repository(tmp_path / "r")
+    repo = found(top)
+    assert repo.excludes_file() == str(tmp_path / "home" / ".config" / "git" / "ignore")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    assert repo.excludes_file() == str(tmp_path / "xdg" / "git" / "ignore")
+    gitbox.git(top, "config", "core.excludesFile", "~/mine")
+    assert repo.excludes_file() == str(tmp_path / "home" / "mine")
+    gitbox.git(top, "config", "core.excludesFile", "")
+    assert repo.excludes_file() is None
+
+
+def test_ignorecase_is_gits(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r")
+    gitbox.git(top, "config", "core.ignorecase", "yes")
+    assert found(top).ignorecase()
+    gitbox.git(top, "config", "--unset", "core.ignorecase")
+    assert not found(top).ignorecase()
+
+
+def test_a_broken_configuration_is_an_error(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r")
+    repo = found(top)
+    gitbox.git(top, "config", "core.ignorecase", "perhaps")
+    with pytest.raises(gitrepo.GitError, match="config"):
+        repo.ignorecase()
+
+
+@pytest.mark.parametrize(
+    ("marker", "operation"),
+    [
+        ("rebase-merge", "rebase"), ("rebase-apply", "rebase"), ("rebase-apply/applying", "am"),
+        ("MERGE_HEAD", "merge"), ("CHERRY_PICK_HEAD", "cherry-pick"), ("REVERT_HEAD", "revert"),
+        ("BISECT_LOG", "bisect"),
+    ],
+)  # fmt: skip
+def test_an_operation_in_progress_is_named(marker: str, operation: str, tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r")
+    assert found(top).in_progress() is None
+    (top / ".git" / marker).mkdir(parents=True)
+    assert found(top).in_progress() == operation
+
+
+def test_a_real_merge_conflict_is_in_progress(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r", {"a": "1"})
+    gitbox.git(top, "checkout", "-qb", "side")
+    gitbox.write(top, {"a": "2"})
+    gitbox.git(top, "commit", "-qam", "side")
+    gitbox.git(top, "checkout", "-q", "main")
+    gitbox.write(top, {"a": "3"})
+    gitbox.git(top, "commit", "-qam", "main")
+    with pytest.raises(Exception, match="merge"):
+        gitbox.git(top, "merge", "side")
+    assert found(top).in_progress() == "merge"
+    assert found(top).tracked() == {"a"}
+
+
+def test_the_index_signature_changes_with_the_index_only(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r", {"a": ""})
+    repo = found(top)
+    before = repo.index_signature()
+    gitbox.write(top, {"b": ""})
+    assert repo.index_signature() == before
+    gitbox.git(top, "add", "b")
+    assert repo.index_signature() != before
+
+
+def test_what_a_watcher_must_observe_covers_a_worktrees_own_folder(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r")
+    gitbox.git(top, "worktree", "add", "-q", "-b", "side", "../side")
+    repo = found(tmp_path / "side")
+    observed = {one.folder: one.names for one in repo.observed()}
+    assert {"HEAD", "index", "index.lock", "rebase-merge", "MERGE_HEAD"} <= observed[repo.git_dir]
+    assert "exclude" in observed[str(top / ".git" / "info")]
+
+
+def test_the_version_decides_how_two_stars_behind_a_name_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, (version, old) in enumerate({"2.39.5": True, "2.52.0": False, "3.1.0 (Apple Git-200)": False}.items()):
+        fake = tmp_path / str(number) / "git"
+        fake.parent.mkdir()
+        fake.write_text(f"#!/bin/sh\necho git version '{version}'\n")
+        fake.chmod(0o755)
+        monkeypatch.setenv("PATH", str(fake.parent))
+        assert gitrepo.globstar_after_prefix() is old
