@@ -47,6 +47,9 @@ class State(enum.IntEnum):
     """Deleted by devloop: no longer managed, only its last modification second still matters."""
 
 
+_OFF: Final = frozenset({State.DRIFTED, State.MISSING})
+
+
 class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of one shipped path.
 
@@ -250,11 +253,8 @@ class Store:
         """Return what is known not to be as shipped, sorted by path."""
         rows = self._rows
         candidates = rows if chosen is None else [path for path in chosen if path in rows]
-        return tuple(
-            Drift(path, rows[path].shipped, rows[path].present)
-            for path in sorted(candidates)
-            if rows[path].state in {State.DRIFTED, State.MISSING}
-        )
+        found = sorted(path for path in candidates if rows[path].state in _OFF)
+        return tuple(Drift(path, rows[path].shipped, rows[path].present) for path in found)
 
     def _verify_folder(
         self, folders: dirfd.Folders, folder: str, found: list[str], changes: dict[str, Row | None]
