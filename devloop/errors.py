@@ -180,9 +180,19 @@ class SkewError(LinkError):
 
 
 class ProtocolError(LinkError):
-    """The protocol was broken."""
+    """The protocol was broken.
+
+    Args:
+        message: What is wrong.
+        hint: See `DevloopError`.
+        where: Which frame or field, for the log; empty where there is none.
+    """
 
     code = "DL0530"
+
+    def __init__(self, message: str, *, hint: str = "", where: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.where = where
 
 
 class LocalProtocolError(ProtocolError):

@@ -6,36 +6,55 @@ a default, a new message gets a new tag, and both raise `version.MINOR`; anythin
 
 Paths are bytes here, as file systems have them; whoever takes one out of a message passes it through
 `paths.from_wire`. *Control* messages are sent at once and need no credit. *Bulk* messages belong to a stream and
-use up its credit (`devloop.protocol.flow`).
+use up its credit (`devloop.protocol.flow`). Messages of one stream, bulk or control, keep their order.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import ClassVar
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 
-from devloop.core.entry import Entry
+from devloop.core.entry import DIGEST_BYTES, Entry
 from devloop.core.problem import Reason
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+"""A number of something. Decoding refuses others, so that no arithmetic behind it has to think of them."""
+
+Digest = Annotated[bytes, msgspec.Meta(min_length=DIGEST_BYTES, max_length=DIGEST_BYTES)]
+"""A sha256. Nonces and proofs have the same length."""
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The base of all messages."""
+    """The base of all messages.
 
-    bulk: ClassVar[bool] = False
+    Attributes:
+        follows: The field that names the sender's stream this message belongs to. It is sent behind everything of
+            that stream that was to be sent before it. Messages without one are sent at once.
+    """
+
+    follows: ClassVar[str] = ""
 
 
 class _Bulk(_Message, frozen=True, array_like=True, gc=False):
-    """The base of messages that use up a stream's credit: `data` counts.
+    """The base of messages that use up a stream's credit: `data` counts, and `FRAME_COST_BYTES`.
 
     Attributes:
         stream: The stream's number, chosen by the sender; a batch's stream is the batch's number.
     """
 
-    stream: int
+    stream: Count
 
-    bulk: ClassVar[bool] = True
+    follows: ClassVar[str] = "stream"
+
+
+class _News(_Message, frozen=True, array_like=True, gc=False):
+    """The base of control messages that keep their place among the lines of `Output`."""
+
+    output_stream: ClassVar[int] = 1
+
+    follows: ClassVar[str] = "output_stream"
 
 
 # ---- proving who one is -------------------------------------------------------------------------------------
@@ -52,15 +71,15 @@ class Nonce(_Message, frozen=True, array_like=True, gc=False, tag=1):
     """
 
     magic: str
-    major: int
-    nonce: bytes
+    major: Count
+    nonce: Digest
     version: str
 
 
 class Proof(_Message, frozen=True, array_like=True, gc=False, tag=2):
     """Proof of knowing the agent's key: an HMAC over both nonces and the sender's role. The laptop's comes first."""
 
-    mac: bytes
+    mac: Digest
 
 
 class Refusal(enum.StrEnum):
@@ -74,6 +93,11 @@ class Refusal(enum.StrEnum):
     SILENT = "silent"
     STOPPING = "stopping"
     ROOTS = "roots"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Refusal:
+        # a peer of another version may have further reasons; its words for people tell them
+        return cls.PROTOCOL
 
 
 class Bye(_Message, frozen=True, array_like=True, gc=False, tag=3):
@@ -99,14 +123,17 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a side is ready to receive.
 
     Attributes:
-        stream_credit_bytes: Initial credit of every stream towards it.
+        stream_credit_bytes: Initial credit of every stream towards it. At least 2 MiB, so that a whole delta and the
+            credit that waits for company (`devloop.protocol.flow`) fit besides the next frame.
         max_streams: Streams that may be open towards it at once.
         max_delta_bytes: Largest file that it takes as a delta.
+        total_credit_bytes: Credit of all streams together: the bound of what it keeps in memory.
     """
 
-    stream_credit_bytes: int = 4 * 1024 * 1024
-    max_streams: int = 256
-    max_delta_bytes: int = 8 * 1024 * 1024
+    stream_credit_bytes: Annotated[int, msgspec.Meta(ge=2 * 1024 * 1024, le=2**62)] = 4 * 1024 * 1024
+    max_streams: Annotated[int, msgspec.Meta(ge=64, le=65536)] = 256
+    max_delta_bytes: Count = 8 * 1024 * 1024
+    total_credit_bytes: Annotated[int, msgspec.Meta(ge=8 * 1024 * 1024, le=2**62)] = 16 * 1024 * 1024
 
 
 class RootState(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -125,7 +152,7 @@ class RootState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     to: str
     tree_id: str
     digest: bytes
-    managed: int
+    managed: Count
     fresh: bool
     trouble: str = ""
     case_sensitive: bool = True
@@ -149,18 +176,18 @@ class AgentHello(_Message, frozen=True, array_like=True, gc=False, tag=4):
         gid: Its group.
     """
 
-    minor: int
+    minor: Count
     features: frozenset[str]
     version: str
     boot_id: str
-    epoch: int
+    epoch: Count
     session: str
     owner: str
     held: bool
     limits: Limits
     roots: tuple[RootState, ...]
-    uid: int
-    gid: int
+    uid: Count
+    gid: Count
 
 
 class ReloadMode(enum.StrEnum):
@@ -221,10 +248,10 @@ class LaptopHello(_Message, frozen=True, array_like=True, gc=False, tag=5):
         app: The app and its reload.
     """
 
-    minor: int
+    minor: Count
     features: frozenset[str]
     version: str
-    epoch: int
+    epoch: Count
     session: str
     owner: str
     limits: Limits
@@ -235,7 +262,7 @@ class LaptopHello(_Message, frozen=True, array_like=True, gc=False, tag=5):
 class Welcome(_Message, frozen=True, array_like=True, gc=False, tag=6):
     """The agent accepts the claim: the session is open."""
 
-    epoch: int
+    epoch: Count
 
 
 # ---- keeping the link ---------------------------------------------------------------------------------------
@@ -244,25 +271,28 @@ class Welcome(_Message, frozen=True, array_like=True, gc=False, tag=6):
 class Ping(_Message, frozen=True, array_like=True, gc=False, tag=7):
     """Asks for a `Pong` with the same token."""
 
-    token: int
+    token: Count
 
 
 class Pong(_Message, frozen=True, array_like=True, gc=False, tag=8):
     """Answers a `Ping`."""
 
-    token: int
+    token: Count
 
 
 class Credit(_Message, frozen=True, array_like=True, gc=False, tag=9):
-    """The receiver of a stream has dealt with so many bytes of it, and takes as many more.
+    """What became of the bulk messages that the peer sent: how many arrived, and how many were dealt with.
+
+    The two are told apart so that a stream whose data nobody takes fills its own credit, and not the link.
 
     Attributes:
-        stream: The stream, by its sender's number.
-        size: Bytes.
+        received: Bytes of bulk messages that have arrived on this link, all streams, since its beginning.
+        grants: Pairs of a stream, by its sender's number, and the bytes of it that were dealt with since the last
+            time: the stream may send as many more.
     """
 
-    stream: int
-    size: int
+    received: Count
+    grants: tuple[tuple[Count, Count], ...] = ()
 
 
 # ---- batches, laptop to agent -------------------------------------------------------------------------------
@@ -278,8 +308,8 @@ class Codec(enum.IntEnum):
 class WireOp(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A `devloop.core.ops.Op` on the wire."""
 
-    action: int
-    root: int
+    action: Count
+    root: Count
     path: bytes
     entry: Entry | None = None
 
@@ -294,9 +324,9 @@ class Rules(_Message, frozen=True, array_like=True, gc=False, tag=10):
         data: zstd of the encoded rule set.
     """
 
-    root: int
+    root: Count
     digest: bytes
-    raw_size: int
+    raw_size: Count
     data: bytes
 
 
@@ -308,8 +338,10 @@ class Begin(_Message, frozen=True, array_like=True, gc=False, tag=11):
         ops: How many ops it has.
     """
 
-    batch: int
-    ops: int
+    batch: Count
+    ops: Count
+
+    follows: ClassVar[str] = "batch"
 
 
 class Ops(_Bulk, frozen=True, array_like=True, gc=False, tag=12):
@@ -318,10 +350,12 @@ class Ops(_Bulk, frozen=True, array_like=True, gc=False, tag=12):
     Attributes:
         stream: The batch.
         raw_size: Bytes after decompression.
-        data: zstd of a msgpack list of `WireOp`.
+        codec: How `data` is encoded.
+        data: A msgpack list of `WireOp`.
     """
 
-    raw_size: int
+    raw_size: Count
+    codec: Codec
     data: bytes
 
 
@@ -336,8 +370,8 @@ class Pack(_Bulk, frozen=True, array_like=True, gc=False, tag=13):
         data: The bodies.
     """
 
-    ops: tuple[int, ...]
-    raw_size: int
+    ops: tuple[Count, ...]
+    raw_size: Count
     codec: Codec
     data: bytes
 
@@ -354,9 +388,9 @@ class Chunk(_Bulk, frozen=True, array_like=True, gc=False, tag=14):
         data: The piece.
     """
 
-    op: int
-    offset: int
-    raw_size: int
+    op: Count
+    offset: Count
+    raw_size: Count
     codec: Codec
     data: bytes
 
@@ -372,8 +406,8 @@ class Delta(_Bulk, frozen=True, array_like=True, gc=False, tag=15):
         data: The piece.
     """
 
-    op: int
-    base: bytes
+    op: Count
+    base: Digest
     last: bool
     data: bytes
 
@@ -388,10 +422,12 @@ class Copy(_Message, frozen=True, array_like=True, gc=False, tag=16):
         path: The source.
     """
 
-    batch: int
-    op: int
-    root: int
+    batch: Count
+    op: Count
+    root: Count
     path: bytes
+
+    follows: ClassVar[str] = "batch"
 
 
 class Cancel(_Message, frozen=True, array_like=True, gc=False, tag=17):
@@ -402,8 +438,10 @@ class Cancel(_Message, frozen=True, array_like=True, gc=False, tag=17):
         ops: The ops' numbers.
     """
 
-    batch: int
-    ops: tuple[int, ...]
+    batch: Count
+    ops: tuple[Count, ...]
+
+    follows: ClassVar[str] = "batch"
 
 
 class HookSpec(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -431,15 +469,19 @@ class Commit(_Message, frozen=True, array_like=True, gc=False, tag=18):
         reload: The app takes it up.
     """
 
-    batch: int
+    batch: Count
     hooks: tuple[HookSpec, ...] = ()
     reload: bool = True
+
+    follows: ClassVar[str] = "batch"
 
 
 class Abort(_Message, frozen=True, array_like=True, gc=False, tag=19):
     """Forget the batch: nothing of it is applied."""
 
-    batch: int
+    batch: Count
+
+    follows: ClassVar[str] = "batch"
 
 
 # ---- batches, agent to laptop -------------------------------------------------------------------------------
@@ -453,18 +495,34 @@ class Need(_Message, frozen=True, array_like=True, gc=False, tag=30):
         ops: The ops' numbers.
     """
 
-    batch: int
-    ops: tuple[int, ...]
+    batch: Count
+    ops: tuple[Count, ...]
 
 
 class WireProblem(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A `devloop.core.problem.Problem` of the pod side."""
 
-    root: int
+    root: Count
     path: bytes
     reason: Reason
     detail: str
-    errno: int = 0
+    errno: Count = 0
+
+
+class Problems(_Message, frozen=True, array_like=True, gc=False, tag=32):
+    """More of the problems and overwritten paths of the `Ack` that follows, where they do not fit into one frame.
+
+    `AgentSession` splits them off and `LaptopSession` puts them back; nobody else sees this message.
+
+    Attributes:
+        batch: The batch.
+        problems: As in `Ack`.
+        overwritten: As in `Ack`.
+    """
+
+    batch: Count
+    problems: tuple[WireProblem, ...] = ()
+    overwritten: tuple[tuple[Count, bytes], ...] = ()
 
 
 class Ack(_Message, frozen=True, array_like=True, gc=False, tag=31):
@@ -480,13 +538,13 @@ class Ack(_Message, frozen=True, array_like=True, gc=False, tag=31):
         apply_us: How long applying took, in microseconds.
     """
 
-    batch: int
-    low_water: int
+    batch: Count
+    low_water: Count
     digests: tuple[bytes, ...]
     problems: tuple[WireProblem, ...] = ()
-    overwritten: tuple[tuple[int, bytes], ...] = ()
+    overwritten: tuple[tuple[Count, bytes], ...] = ()
     refused: str = ""
-    apply_us: int = 0
+    apply_us: Count = 0
 
 
 # ---- questions and answers ----------------------------------------------------------------------------------
@@ -516,9 +574,9 @@ class Request(_Message, frozen=True, array_like=True, gc=False, tag=40):
         digest: The content that is expected, where it matters.
     """
 
-    request: int
+    request: Count
     ask: Ask
-    root: int = 0
+    root: Count = 0
     path: bytes = b""
     digest: bytes = b""
 
@@ -547,7 +605,7 @@ class Part(_Bulk, frozen=True, array_like=True, gc=False, tag=41):
         data: Content of a file, or a msgpack list of `ManifestRow`.
     """
 
-    raw_size: int
+    raw_size: Count
     codec: Codec
     data: bytes
 
@@ -560,8 +618,10 @@ class Done(_Message, frozen=True, array_like=True, gc=False, tag=42):
         error: Why it was refused, for people; empty where it was not.
     """
 
-    request: int
+    request: Count
     error: str = ""
+
+    follows: ClassVar[str] = "request"
 
 
 # ---- what the agent tells by itself -------------------------------------------------------------------------
@@ -594,12 +654,12 @@ class Findings(_Message, frozen=True, array_like=True, gc=False, tag=43):
         pulls: Paths that match a pull pattern and are not what was shipped.
     """
 
-    root: int
+    root: Count
     drift: tuple[WireDrift, ...]
-    drift_count: int
+    drift_count: Count
     extra: tuple[bytes, ...]
-    extra_count: int
-    protected_count: int
+    extra_count: Count
+    protected_count: Count
     pulls: tuple[tuple[bytes, Entry], ...] = ()
 
 
@@ -616,11 +676,11 @@ class Output(_Bulk, frozen=True, array_like=True, gc=False, tag=44):
 
     source: str
     err: bool
-    dropped: int
+    dropped: Count
     data: bytes
 
 
-class AppChanged(_Message, frozen=True, array_like=True, gc=False, tag=45):
+class AppChanged(_News, frozen=True, array_like=True, gc=False, tag=45):
     """The app's state after a change.
 
     Attributes:
@@ -631,18 +691,18 @@ class AppChanged(_Message, frozen=True, array_like=True, gc=False, tag=45):
     """
 
     phase: str
-    pid: int
-    starts: int
+    pid: Count
+    starts: Count
     detail: str = ""
 
 
-class HookStarted(_Message, frozen=True, array_like=True, gc=False, tag=46):
+class HookStarted(_News, frozen=True, array_like=True, gc=False, tag=46):
     """A hook or reload command was started."""
 
     name: str
 
 
-class HookDone(_Message, frozen=True, array_like=True, gc=False, tag=47):
+class HookDone(_News, frozen=True, array_like=True, gc=False, tag=47):
     """A hook or reload command ended.
 
     Attributes:
@@ -655,10 +715,10 @@ class HookDone(_Message, frozen=True, array_like=True, gc=False, tag=47):
     name: str
     ok: bool
     outcome: str
-    duration_ms: int
+    duration_ms: Count
 
 
-Message = (
+Control = (
     Nonce
     | Proof
     | Bye
@@ -670,21 +730,16 @@ Message = (
     | Credit
     | Rules
     | Begin
-    | Ops
-    | Pack
-    | Chunk
-    | Delta
     | Copy
     | Cancel
     | Commit
     | Abort
     | Need
+    | Problems
     | Ack
     | Request
-    | Part
     | Done
     | Findings
-    | Output
     | AppChanged
     | HookStarted
     | HookDone
@@ -692,8 +747,26 @@ Message = (
 
 Bulk = Ops | Pack | Chunk | Delta | Part | Output
 
-OUTPUT_STREAM = 1
+Message = Control | Bulk
+
+OUTPUT_STREAM: Final = _News.output_stream
 """The stream of `Output`. Requests and batches are numbered from 16 on, so that fixed streams have room."""
 
-FIRST_NUMBER = 16
+FIRST_NUMBER: Final = 16
 """The first batch and the first request."""
+
+MAX_DATA_BYTES: Final = 240 * 1024
+"""The most that `data` of one message may hold, as it is sent and decompressed: a frame is at most 256 KiB."""
+
+FRAME_COST_BYTES: Final = 64
+"""What a bulk message costs besides its `data`, so that empty ones are not free."""
+
+
+def cost(message: Bulk) -> int:
+    """Return how many bytes of its stream's credit a message uses up."""
+    return len(message.data) + FRAME_COST_BYTES
+
+
+def stream_of(message: Message) -> int | None:
+    """Return the number of the sender's stream that a message belongs to; None where it belongs to none."""
+    return getattr(message, message.follows) if message.follows else None

@@ -12,3 +12,6 @@ MINOR: Final = 0
 
 FEATURES: Final = frozenset({"delta", "copy"})
 """What this version can do beyond the base; a session uses what both sides name."""
+
+NEEDED: Final = {"Delta": "delta", "Copy": "copy"}
+"""Messages that are only sent where both sides name the feature, by the messages' names."""

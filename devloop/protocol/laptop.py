@@ -1,0 +1,164 @@
+"""The laptop's half of a session.
+
+Its shell answers `AgentHello` with `LaptopHello` or a `Bye`, then sends batches and requests. A batch's stream lives
+from `Begin` to the agent's `Ack` or this side's `Abort`: after `Commit` only what the agent `Need`s may follow.
+The stream of an answer lives from `Request` to `Done`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import msgspec
+
+from devloop import errors
+from devloop.protocol import answers, messages, session, state
+
+_MAX_PROBLEMS: Final = 100_000
+"""The most problems that one ack may carry, so that an agent cannot fill the laptop's memory."""
+
+
+class LaptopSession(session.Session):
+    """The laptop's half; see the module and `devloop.protocol.session`."""
+
+    role: ClassVar[state.Role] = state.Role.LAPTOP
+
+    def __init__(self, key: bytes, nonce: bytes, now_s: float) -> None:
+        super().__init__(key, nonce, now_s)
+        self._batches: dict[int, _Batch] = {}
+        self._newest = messages.FIRST_NUMBER - 1
+        self._requests: set[int] = set()
+
+    def _received(self, message: messages.Message) -> None:
+        match message:
+            case messages.Nonce():
+                self._say(self._proof(state.Role.LAPTOP))
+                return
+            case messages.Proof():
+                return
+            case messages.Welcome():
+                self._in.open(messages.OUTPUT_STREAM)
+                self._opened()
+                # the first round trip is measured while nothing else is under way
+                self._ping()
+                return
+            case messages.Problems():
+                self._batch(message.batch, "Problems").add(message)
+                return
+            case messages.Ack():
+                message = self._acked(message)
+            case messages.Need():
+                self._needed(message)
+            case messages.Done():
+                self._answered(message)
+            case _:
+                pass
+        self._events.append(message)
+
+    def _transmit(self, message: messages.Control) -> None:
+        match message:
+            case messages.Begin():
+                if message.batch <= self._newest:
+                    raise errors.LocalProtocolError(f"batch {message.batch} after {self._newest}", where="Begin.batch")
+                self._out.open(message.batch)
+                self._newest = message.batch
+                self._batches[message.batch] = _Batch()
+            case messages.Copy():
+                self._own(message.batch, message)
+            case messages.Cancel():
+                self._own(message.batch, message)
+                for part in answers.split_numbers(message):
+                    self._queue(part)
+                return
+            case messages.Commit() | messages.Abort():
+                self._uncommitted(message.batch, message)
+            case messages.Request():
+                self._check_request(message)
+            case _:
+                pass
+        self._queue(message)
+        if isinstance(message, messages.Commit):
+            self._batches[message.batch].committed = True
+        elif isinstance(message, messages.Abort):
+            del self._batches[message.batch]
+            self._out.end(message.batch)
+        elif isinstance(message, messages.Request):
+            self._in.open(message.request)
+            self._requests.add(message.request)
+
+    # ---- batches ---------------------------------------------------------------------------------------------
+
+    def _own(self, number: int, message: messages.Message) -> _Batch:
+        batch = self._batches.get(number)
+        if batch is None:
+            name = type(message).__name__
+            raise errors.LocalProtocolError(f"{name} for batch {number}, which is not under way", where=name)
+        return batch
+
+    def _uncommitted(self, number: int, message: messages.Message) -> _Batch:
+        batch = self._own(number, message)
+        if batch.committed:
+            name = type(message).__name__
+            raise errors.LocalProtocolError(f"{name} for batch {number}, which is committed", where=name)
+        return batch
+
+    def _batch(self, number: int, where: str) -> _Batch:
+        batch = self._batches.get(number)
+        if batch is None:
+            raise errors.RemoteProtocolError(f"{where} for batch {number}, which is not under way", where=where)
+        return batch
+
+    def _acked(self, ack: messages.Ack) -> messages.Ack:
+        """Return the ack with everything that was split off it."""
+        batch = self._batch(ack.batch, "Ack")
+        if not batch.committed:
+            raise errors.RemoteProtocolError(f"Ack for batch {ack.batch}, which is not committed", where="Ack")
+        del self._batches[ack.batch]
+        self._out.settled(ack.batch)
+        return msgspec.structs.replace(
+            ack,
+            problems=(*batch.problems, *ack.problems),
+            overwritten=(*batch.overwritten, *ack.overwritten),
+        )
+
+    def _needed(self, need: messages.Need) -> None:
+        # an aborted batch may be needed yet, by a message that crossed the abort; the shell passes over it
+        if need.batch > self._newest:
+            raise errors.RemoteProtocolError(f"Need for batch {need.batch}, which was never begun", where="Need")
+
+    # ---- requests --------------------------------------------------------------------------------------------
+
+    def _check_request(self, message: messages.Request) -> None:
+        number = message.request
+        if number < messages.FIRST_NUMBER or number in self._in:
+            raise errors.LocalProtocolError(f"the number {number} is taken", where="Request.request")
+        if not self._in.can_open():
+            raise errors.LocalProtocolError("too many requests are open", where="Request")
+
+    def _answered(self, done: messages.Done) -> None:
+        if done.request not in self._requests:
+            raise errors.RemoteProtocolError(f"Done for {done.request}, which was not asked", where="Done.request")
+        self._requests.remove(done.request)
+        self._in.end(done.request)
+
+
+class _Batch:
+    """A batch that is not acked."""
+
+    __slots__ = ("committed", "overwritten", "problems")
+
+    def __init__(self) -> None:
+        self.committed = False
+        self.problems: list[messages.WireProblem] = []
+        self.overwritten: list[tuple[int, bytes]] = []
+
+    def add(self, message: messages.Problems) -> None:
+        """Keep what the ack will be completed with.
+
+        Raises:
+            RemoteProtocolError: It is too much.
+        """
+        self.problems += message.problems
+        self.overwritten += message.overwritten
+        if len(self.problems) + len(self.overwritten) > _MAX_PROBLEMS:
+            raise errors.RemoteProtocolError(f"more than {_MAX_PROBLEMS} problems in one ack", where="Problems")
