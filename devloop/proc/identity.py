@@ -5,6 +5,7 @@ An identity is kept in a small file by whoever starts a process, and read by who
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import msgspec
@@ -59,8 +60,6 @@ def load(path: str) -> Identity | None:
 
 
 def forget(path: str) -> None:
-    """Remove the file; none is no error."""
-    try:
+    """Remove the file, if it is there. One that cannot be removed does no harm: its process is no more."""
+    with contextlib.suppress(OSError):
         os.unlink(path)
-    except FileNotFoundError:
-        return
