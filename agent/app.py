@@ -55,7 +55,7 @@ class App:
     Args:
         spec: How to run it.
         output: Where its lines go.
-        on_state: Is told of every new state; must not block.
+        on_state: Is told of every new state; must neither block nor raise.
         rewrite: What is done to the text of each line.
     """
 

@@ -39,11 +39,13 @@ def parse_stat(raw: bytes) -> Seen:
     """Return what a line of /proc/PID/stat says.
 
     The fields are those of proc_pid_stat(5): 1 pid, 2 the name in parentheses, which may itself hold blanks and
-    parentheses, 3 state, 5 group, 6 session, 22 start time in clock ticks since boot.
+    parentheses, 3 state, 5 group, 6 session, 20 number of threads, 22 start time in clock ticks since boot.
     """
     pid, _, _ = raw.partition(b" ")
     fields = raw[raw.rindex(b")") + 2 :].split()
-    return Seen(int(pid), int(fields[2]), int(fields[3]), fields[19].decode("ascii"), fields[0] in (b"Z", b"X"))
+    # A process whose first thread has ended before the others looks like a zombie, but for their number.
+    zombie = fields[0] in (b"Z", b"X") and int(fields[17]) <= 1
+    return Seen(int(pid), int(fields[2]), int(fields[3]), fields[19].decode("ascii"), zombie)
 
 
 def parse_ps(text: str) -> list[Seen]:

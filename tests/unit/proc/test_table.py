@@ -18,6 +18,11 @@ def test_a_process_that_waits_to_be_reaped_is_a_zombie(state: bytes) -> None:
     assert table.parse_stat(b"42 (a) " + state + b" 1 40 41" + b" 0" * 20).zombie
 
 
+def test_a_process_whose_first_thread_ended_is_none() -> None:
+    raw = b"42 (a) Z 1 40 41 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 3 0 98765 1 2\n"
+    assert not table.parse_stat(raw).zombie
+
+
 def test_this_process_is_seen_as_the_system_calls_tell_it() -> None:
     seen = table.look(os.getpid())
     assert seen is not None
