@@ -11,7 +11,10 @@ Every group here is led by a process that devloop started in a session of its ow
 Of that nothing is left open but a moment between the look and the signal, in which all members would have to end and
 the kernel come round to the very same number.
 
-A child that makes a session of its own (a daemon) is not in the group any more, and escapes.
+A child that makes a session of its own (a daemon) is not in the group any more, and escapes. A child that is being
+forked at the moment of the signal, by a parent with a handler for it, may miss it (seen with a shell that has a trap);
+if its parent leaves it behind, KILL ends it after the grace. It is not sent TERM once more when the leader ends,
+because to a server below `sh -c` that would be a second one, which many take as "at once".
 """
 
 from __future__ import annotations

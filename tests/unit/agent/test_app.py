@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -84,6 +85,38 @@ async def test_a_change_replaces_the_process_after_it_ended(tmp_path: Path) -> N
     seen = [state for state, _ in itertools.groupby(told.state.value for told in bench.states)]
     life = ["starting", "running", "stopping"]
     assert seen == [*life, *life, "stopped"]
+
+
+async def test_any_number_of_changes_never_has_two_processes_and_the_last_one_counts(tmp_path: Path) -> None:
+    version = tmp_path / "version"
+    version.write_text("0\n")
+    script = """if True:
+    import fcntl, signal
+    lock = open('lock', 'w')
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print('two at once')
+    print(open('version').read().strip())
+    signal.pause()
+    """
+    bench = Bench(tmp_path, [*PYTHON, script])
+    chance = random.Random(7)
+    seen: list[str] = []
+    async with bench.running():
+        bench.app.start()
+        for number in range(1, 61):
+            version.write_text(f"{number}\n")
+            bench.app.changed()
+            if chance.random() < 0.3:
+                seen.append(await bench.reader.text())
+            for _ in range(chance.randrange(4)):
+                await asyncio.sleep(0)
+        while not seen or seen[-1] != "60":
+            seen.append(await bench.reader.text())
+        assert "two at once" not in seen
+        assert bench.state() is State.RUNNING
+        assert bench.app.state.restarts <= 60
 
 
 async def test_an_app_that_ignores_term_is_killed_after_its_grace(tmp_path: Path) -> None:
