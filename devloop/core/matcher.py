@@ -89,7 +89,7 @@ class _State(msgspec.Struct, frozen=True):
 
     Attributes:
         table: The rules that hold for what is in it.
-        ignored: The decision that ignores it, for itself or for a folder above it.
+        ignored: The decision that ignores it, for itself or for a folder above it, if no include ships it.
         shipped_by: The rank of the last include rule that matches it or a folder above it.
         repo: The nearest repository of its own at or above it; the root's is the empty string.
         indexed: That repository's index.
@@ -224,10 +224,9 @@ class Matcher:
         )
 
     def _decide(self, above: _State, path: str, name: str, is_folder: bool) -> _Decision:
-        """Return what becomes of an entry of the folder `above`."""
-        outer = above.ignored
-        if outer is not None and not above.walked:
-            return outer
+        """Return what becomes of an entry of the folder `above`, includes and all."""
+        if above.ignored is not None and not above.walked:
+            return above.ignored
         if name in _RESERVED:
             return _RESERVED[name]
         full, last = self._texts(path, name)
@@ -236,7 +235,11 @@ class Matcher:
             rule = self._inclusion.rule(rank)
             if rule is not None:
                 return _Decision(rules.Verdict(ignored=False, rule=rule), ignored=False, final=True)
-        own = self._by_rules(above.table, full, last, is_folder)
+        return self._without_includes(above, path, self._by_rules(above.table, full, last, is_folder))
+
+    def _without_includes(self, above: _State, path: str, own: _Decision) -> _Decision:
+        """Return what becomes of an entry that its own rules decide about like this."""
+        outer = above.ignored
         if outer is None:
             overruled = own.ignored and not own.final and path in above.indexed.paths
             return _UNDECIDED if overruled else own
@@ -273,27 +276,32 @@ class Matcher:
     def _make_state(self, folder: str) -> _State:
         above_path, _, name = folder.rpartition("/")
         above = self._state(above_path)
-        decision = self._decide(above, folder, name, True)
+        if not above.walked:
+            # everything in it is ignored by what ignores it
+            return above
+        full, last = self._texts(folder, name)
+        reserved = _RESERVED.get(name)
+        decision = reserved or self._without_includes(above, folder, self._by_rules(above.table, full, last, True))
+        ignored = decision if decision.ignored else None
+        shipped_by = above.shipped_by
+        if self._inclusion is not None:
+            shipped_by = max(shipped_by, self._inclusion.rank(full, last, is_folder=True))
+        walked = ignored is None or self._is_led_into(folder, ignored, above, shipped_by)
         repo, indexed, table = above.repo, above.indexed, above.table
         if folder in self._repos:
             repo, indexed = folder, self._indexes.get(folder, _NO_INDEX)
         if repo == folder or self._has_own(folder):
             table = self._table(folder, repo)
-        shipped_by = above.shipped_by
-        if self._inclusion is not None:
-            shipped_by = max(shipped_by, self._inclusion.rank(*self._texts(folder, name), is_folder=True))
-        ignored = decision if decision.ignored else None
-        walked = ignored is None or self._is_led_into(folder, ignored, above, shipped_by)
-        return _State(table, ignored, shipped_by, repo, indexed, walked)
+        return _State(table, ignored, shipped_by, repo, indexed, walked and reserved is None)
 
     def _is_led_into(self, folder: str, ignored: _Decision, above: _State, shipped_by: int) -> bool:
         """Say whether an ignored folder may hold something that is shipped all the same."""
-        if ignored in _RESERVED.values() or not above.walked:
-            return False
         if folder in above.indexed.folders and not ignored.final:
             return True
         if self._inclusion is None:
             return False
+        if self._inclusion.rule(shipped_by) is not None:
+            return True
         return self._inclusion.leads_into(wildmatch.text(folder, fold=self._fold), shipped_by)
 
     def _has_own(self, folder: str) -> bool:

@@ -32,7 +32,7 @@ _DIGIT: Final = frozenset(b"0123456789")
 # git's own ctype, not the C library's: only these four count as space.
 _SPACE: Final = frozenset(b" \t\n\r")
 _PRINT: Final = frozenset(range(0x20, 0x7F))
-_CLASSES: Final = {
+CLASSES: Final = {
     "alnum": _ALPHA | _DIGIT,
     "alpha": _ALPHA,
     "blank": frozenset(b" \t"),
@@ -221,7 +221,7 @@ def _range(low: int, high: int, *, fold: bool) -> Iterable[int]:
 
 
 def _named(name: str, *, fold: bool) -> Iterable[int]:
-    members = _CLASSES.get(name)
+    members = CLASSES.get(name)
     if members is None:
         raise _NeverError
     return _ALPHA if fold and name == "upper" else members

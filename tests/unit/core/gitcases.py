@@ -171,7 +171,7 @@ class Bench:
         if rng.random() < 0.3:
             # the layers above the cases take part, but must not decide everything
             content = ignore_file(rng, near, most=2) + b"\n!/c[0-9]*/\n"
-            yield from self._write(layer, b"", path, content)
+            yield from self.write(layer, b"", path, content)
 
     def _write_case(self, rng: random.Random, case: bytes, paths: list[bytes]) -> Iterator[rules.Group]:
         folders = sorted({path.rpartition(b"/")[0] for path in paths} - {b""})
@@ -180,11 +180,11 @@ class Bench:
             near = [
                 path[len(folder) :].lstrip(b"/") for path in paths if path.startswith(folder + b"/" if folder else b"")
             ]
-            yield from self._write(
+            yield from self.write(
                 rules.Layer.GITIGNORE, base, base + b"/.gitignore", ignore_file(rng, near, rng.choice([1, 2, 6]))
             )
 
-    def _write(self, layer: rules.Layer, base: bytes, path: bytes, content: bytes) -> Iterator[rules.Group]:
+    def write(self, layer: rules.Layer, base: bytes, path: bytes, content: bytes) -> Iterator[rules.Group]:
         with open(os.path.join(self.root, path), "wb") as file:
             file.write(content)
         self.written.append(path)
