@@ -22,7 +22,7 @@ def command() -> None:
 @command.command("validate", formats=("text", "json", "yaml"))
 @options.pass_settings
 def validate(settings: options.Settings) -> int:
-    """Check devloop.yaml and its overlay, and say everything that is wrong."""
+    """Say all that is wrong with devloop.yaml."""
     try:
         loaded = project.loaded(settings)
     except errors.ConfigErrors as error:

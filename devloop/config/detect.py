@@ -75,8 +75,18 @@ def guess(here: Here) -> Guess:
         made = _with_procfile(made, here.texts["Procfile"])
     if "Dockerfile" in here.texts:
         made = _with_dockerfile(made, here)
+    if not _can_run(made):
+        made = msgspec.structs.replace(made, found_in="", command=(), shell=False)
     is_web = made.ports or made.service != "app" or any("server" in word for word in made.command)
     return msgspec.structs.replace(made, service="web") if is_web and made.service == "app" else made
+
+
+def _can_run(made: Guess) -> bool:
+    try:
+        values.argv({"shell": made.command[0]} if made.shell else made.command)
+    except values.BadValue:
+        return False
+    return True
 
 
 def _by_language(here: Here) -> Guess:
@@ -142,8 +152,11 @@ def _python(here: Here) -> Guess:
     return base
 
 
+_PROCESS: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?:\s*\S")
+
+
 def _with_procfile(made: Guess, text: str) -> Guess:
-    lines = [line.partition(":") for line in text.splitlines() if re.match(r"[A-Za-z0-9_-]+:\s*\S", line)]
+    lines = [line.partition(":") for line in text.splitlines() if _PROCESS.match(line)]
     processes = {name: line.strip() for name, _, line in lines}
     if not processes:
         return made
@@ -187,7 +200,7 @@ def _instructions(text: str) -> list[tuple[str, str]]:
 
 def _cmd(rest: str) -> tuple[tuple[str, ...], bool]:
     words = _json_list(rest)
-    return (tuple(words), False) if words else _words(rest)
+    return (tuple(words), False) if words and words[0] else _words(rest)
 
 
 def _copied(copies: list[tuple[str, str]], workdir: str, names: frozenset[str]) -> tuple[str, str]:
@@ -234,4 +247,4 @@ def _json_list(text: str) -> list[str]:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return []
-    return value if isinstance(value, list) and all(isinstance(word, str) and word for word in value) else []
+    return value if isinstance(value, list) and all(isinstance(word, str) for word in value) else []

@@ -151,14 +151,20 @@ def _argv(words: tuple[str, ...], *, shell: bool = False) -> str:
 
 def _word(word: str) -> str:
     """Return a word as YAML has it within brackets, quoted where it would mean something else."""
-    escaped = word.replace("$$", "$$$$").replace("${", "$${")
+    escaped = re.sub(r"\$\$|\$\{", lambda found: "$" * found[0].count("$") + found[0], word)
     if re.fullmatch(r"[A-Za-z./_-][A-Za-z0-9./_=+-]*(:[A-Za-z0-9./_=+-]+)*", escaped) and not _means_other(escaped):
         return escaped
-    # YAML's double quotes know every escape that is used here.
-    return '"' + "".join(_ESCAPES.get(character, character) for character in escaped) + '"'
+    return '"' + "".join(map(_quoted, escaped)) + '"'
 
 
-_ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
+def _quoted(character: str) -> str:
+    """Return a character as it stands within YAML's double quotes (YAML 1.1, section 5.6)."""
+    if character in {'"', "\\"}:
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    # A lone surrogate is no character that a file could hold.
+    return "\ufffd" if "\ud800" <= character <= "\udfff" else f"\\U{ord(character):08x}"
 
 
 def _means_other(word: str) -> bool:

@@ -215,7 +215,7 @@ def argv(value: object) -> tuple[str, ...]:
         line = value.get("shell")
         if set(value) != {"shell"} or not isinstance(line, str) or not line.strip():
             raise BadValue("a command is a list of words, or {shell: LINE}")
-        return ("/bin/sh", "-c", line)
+        return argv(["/bin/sh", "-c", line])
     if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
         raise BadValue("a command is a list of words", "write [python, app.py]")
     if not value or not value[0]:

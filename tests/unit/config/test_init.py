@@ -60,16 +60,27 @@ def test_its_commented_lines_work_too(here: Here) -> None:
     assert service.command
 
 
-@given(st.lists(st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1), min_size=1))
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
 def test_any_words_of_a_command_survive(words: list[str]) -> None:
-    # A command whose first word is absolute belongs to the image and is not taken.
-    words = ["x" + words[0], *words[1:]]
-    dockerfile = "FROM x\nCMD " + json.dumps(words)
-    here = Here(frozenset({"Dockerfile"}), {"Dockerfile": dockerfile})
+    # A command whose first word is absolute belongs to the image and is not taken; no command can hold a NUL.
+    words = [word.replace("\0", "") for word in ["x" + words[0], *words[1:]]]
+    here = Here(frozenset({"Dockerfile"}), {"Dockerfile": f"FROM x\nCMD {json.dumps(words)}"})
     guessed = detect.guess(here)
     (service,) = loaded(init.render("/p", here)).services.values()
     assert guessed.command == tuple(words)
     assert service.command == tuple(words)
+
+
+LINE = st.tuples(
+    st.sampled_from(["FROM ", "WORKDIR ", "COPY ", "CMD ", "EXPOSE ", "web: ", "_: ", "a-:"]),
+    st.text(st.characters(), max_size=20) | st.sampled_from(["web /app", '["a", "$${", ""]', "a ${B} | c", "/a\x1b"]),
+)
+
+
+@given(st.lists(LINE, max_size=6), st.sampled_from(["Dockerfile", "Procfile"]))
+def test_whatever_was_found_the_file_loads(lines: list[tuple[str, str]], name: str) -> None:
+    text = "\n".join(head + rest for head, rest in lines)
+    loaded(init.render("/p", Here(frozenset({name, "web/", "app.py"}), {name: text})))
 
 
 def test_looking_reads_names_texts_and_git(tmp_path: Path) -> None:

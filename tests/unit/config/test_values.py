@@ -108,7 +108,7 @@ def test_commands_are_words_or_an_explicit_shell_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["a b", [], [""], ["a", None], ["a", ["b"]], {"shell": ""}, {"sh": "x"}, None, ["\0"]]
+    "value", ["a b", [], [""], ["a", None], ["a", ["b"]], {"shell": ""}, {"shell": "\0"}, {"sh": "x"}, None, ["\0"]]
 )
 def test_what_is_no_command_is_refused(value: object) -> None:
     assert refused(values.argv, value)
