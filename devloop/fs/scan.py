@@ -1,0 +1,195 @@
+"""The laptop's folder as a tree of entries, kept true at the cost of what changed.
+
+Paths that may have changed come in (from `devloop.watch`, or all of them); a delta, problems and paths to look at
+again go out (to the sync engine). Events are hints and the disk is the truth: stat and hash decide. `devloop.fs.walk`
+looks, `devloop.fs.hashing` reads, and the scanner takes their notes over, all of them or none.
+
+The scanner writes nothing but its stat cache, and an error is never "empty": what cannot be read stays as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from devloop.core import tree
+from devloop.core.entry import Entry
+from devloop.core.problem import Problem
+from devloop.core.tree import TreeDelta
+from devloop.fs import body, hashing, links, merge, rootguard, statcache, walk
+from devloop.fs import dirty as dirty_paths
+
+
+class ScanResult(msgspec.Struct, frozen=True):
+    """What one scan found.
+
+    Attributes:
+        delta: What changed in the tree.
+        problems: Trouble that appeared or changed, by path.
+        cleared: Paths whose trouble is over.
+        again: Paths that would not hold still, and must be scanned once more a little later.
+        hashed_files: How many files were read.
+        hashed_bytes: How many bytes were read.
+        scanned: How many paths were judged.
+    """
+
+    delta: TreeDelta = TreeDelta()
+    problems: dict[str, Problem] = {}
+    cleared: frozenset[str] = frozenset()
+    again: frozenset[str] = frozenset()
+    hashed_files: int = 0
+    hashed_bytes: int = 0
+    scanned: int = 0
+
+
+class Scanner:
+    """The tree of one sync on the laptop. Synchronous, and used by one thread at a time; `cancel` by any.
+
+    Args:
+        root: The folder; links in its path are resolved once, here.
+        ignore: The rules. When they change, the folders they govern must be scanned again.
+        cache: Opened by the caller, who also flushes and closes it.
+        symlinks: `keep` ships links as links, `skip` none, `follow` what they lead to.
+        boundary: With `follow`, the folder that followed links must stay in, such as the project; the root by
+            default. Without it a link in a repository could ship any file of its user. Changes beyond the root are
+            seen only by a scan of the link: see `followed`.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        ignore: walk.IgnoreLike,
+        cache: statcache.StatCache,
+        symlinks: links.Symlinks | str = links.Symlinks.KEEP,
+        boundary: str | None = None,
+    ) -> None:
+        self.root = os.path.realpath(root)
+        self.tree = tree.Tree()
+        self._guard = rootguard.RootGuard(self.root)
+        self._cancelled = threading.Event()
+        self._known = walk.Known(self.tree, {}, {}, set(), {}, set())
+        self._setup = walk.Setup(
+            self.root,
+            ignore,
+            cache,
+            statcache.Ticks(),
+            links.Symlinks(symlinks),
+            self.root if boundary is None else os.path.realpath(boundary),
+            self._cancelled.is_set,
+        )
+        self._had_entries = len(cache) > 0
+
+    @property
+    def problems(self) -> Mapping[str, Problem]:
+        """All trouble there is now, by path."""
+        return self._known.problems
+
+    @property
+    def unproven(self) -> frozenset[str]:
+        """Files written so recently that their stamp proves nothing yet.
+
+        Scanning them once more when the folder has been quiet for a second finds a change whose event was lost, and
+        lets the stat cache keep them.
+        """
+        return self._setup.cache.unproven
+
+    @property
+    def followed(self) -> Mapping[str, str]:
+        """The links that are followed, with the absolute path each leads to."""
+        return self._known.follows
+
+    def scan_all(self) -> ScanResult:
+        """Look at everything.
+
+        Raises:
+            RootLost: The root cannot be trusted; nothing was changed.
+            Cancelled: `cancel` was called; nothing was changed.
+        """
+        self._guard.check()
+        look = walk.Look(self._setup, self._known)
+        look.walk("")
+        return self._take(look)
+
+    def scan(self, dirty: Iterable[str]) -> ScanResult:
+        """Look at the given paths, and at everything below those that are folders.
+
+        The cost is that of the paths, whatever the size of the tree.
+
+        Args:
+            dirty: Paths relative to the root, of things that may have changed, appeared or vanished; the empty path
+                is the root. Paths that can be no entry are left out.
+
+        Raises:
+            RootLost: As `scan_all`.
+            Cancelled: As `scan_all`.
+        """
+        self._guard.check()
+        tops = dirty_paths.Router(self._setup, self._known).tops(dirty)
+        if "" in tops:
+            return self.scan_all()
+        look = walk.Look(self._setup, self._known)
+        for top in tops:
+            look.at(top)
+        return self._take(look)
+
+    def accept_root(self) -> None:
+        """Take the root as it is at the next scan, other or emptied, because its user says that it is right."""
+        self._guard.forget()
+        self._had_entries = False
+
+    def cancel(self) -> None:
+        """Make a running scan, and every later one, end with `Cancelled` soon."""
+        self._cancelled.set()
+
+    def open_body(self, path: str, expected: Entry, offset: int = 0) -> body.Body:
+        """Open a file's content for sending; from any thread.
+
+        Args:
+            path: An entry of the tree.
+            expected: The entry as it was planned.
+            offset: How many bytes the receiver already has.
+
+        Raises:
+            BodyChanged: There is no such file any more.
+        """
+        return body.Body(path, walk.locate(self.root, self._known.follows, path), expected, offset)
+
+    def _take(self, look: walk.Look) -> ScanResult:
+        """Read what must be read, and take everything over if the root still stands."""
+        walked_ns = time.monotonic_ns()
+        follows = self._known.follows
+        outcomes = hashing.digest_all(
+            (hashing.Wanted(path, walk.locate(self.root, follows, path), at.size) for path, at in look.pending.items()),
+            self._setup.stop,
+        )
+        self._guard.check()
+        if self._had_entries and self._empties_root(look):
+            self._guard.check_not_emptied()
+        taking = merge.Merge(self._setup, self._known)
+        taking.notes(look)
+        for outcome in outcomes:
+            taking.outcome(outcome, look.pending[outcome.path], walked_ns)
+        taking.finish()
+        self._had_entries = self._had_entries or bool(self.tree)
+        read = [outcome for outcome in outcomes if isinstance(outcome, hashing.Digested)]
+        return ScanResult(
+            taking.delta,
+            taking.problems,
+            frozenset(taking.cleared),
+            frozenset(taking.again),
+            len(read),
+            sum(outcome.entry.size for outcome in read),
+            look.scanned,
+        )
+
+    def _empties_root(self, look: walk.Look) -> bool:
+        """Say whether nothing would be left at the top of the tree."""
+        if "" in look.listed:
+            return not look.listed[""]
+        lost = {path for path in look.lost if "/" not in path}
+        return bool(lost) and self._known.children[""] <= lost and not any(look.members.values())
