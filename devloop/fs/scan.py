@@ -81,6 +81,7 @@ class Scanner:
             links.Symlinks(symlinks),
             self.root if boundary is None else os.path.realpath(boundary),
             self._cancelled.is_set,
+            walk.has_loose_names(self.root),
         )
         self._had_entries = len(cache) > 0
 

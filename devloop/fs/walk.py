@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno as errnos
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
@@ -86,6 +87,8 @@ class Setup(NamedTuple):
         symlinks: The policy.
         boundary: The absolute folder that followed links must stay in.
         stop: Asked now and then; may be answered from another thread.
+        loose_names: The file system finds a name under other spellings too, as macOS does; then only a listing
+            says what it is called.
     """
 
     root: str
@@ -95,6 +98,7 @@ class Setup(NamedTuple):
     symlinks: links.Symlinks
     boundary: str
     stop: Callable[[], bool]
+    loose_names: bool
 
 
 class Pending(NamedTuple):
@@ -102,6 +106,18 @@ class Pending(NamedTuple):
 
     stamp: bytes
     size: int
+
+
+def has_loose_names(root: str) -> bool:
+    """Say whether the root's file system ignores case or, as on macOS, the form of letters with accents."""
+    if sys.platform == "darwin":
+        return True
+    other = os.path.join(os.path.dirname(root), os.path.basename(root).swapcase())
+    try:
+        # A name without letters has no other case, and says nothing.
+        return other != root and os.path.samefile(root, other)
+    except OSError:
+        return False
 
 
 def locate(root: str, follows: Mapping[str, str], path: str) -> str:
@@ -152,6 +168,7 @@ class Look:
         self.hollow: dict[str, bool] = {}
         self.again: set[str] = set()
         self.scanned = 0
+        self._names: dict[str, frozenset[str]] = {}
 
     def walk(self, top: str) -> None:
         """List a folder and everything below it; the folder itself is already judged.
@@ -167,9 +184,7 @@ class Look:
         """Look at one path whose parent was listed and entered, and at everything below it if it is a folder."""
         self.scanned += 1
         try:
-            status = os.lstat(
-                locate(self._setup.root, self._known.follows, paths.parent(path)) + "/" + paths.name(path)
-            )
+            status = self._status(path)
         except OSError as error:
             self.members[path] = self._unseen(path, error)
             return
@@ -180,6 +195,21 @@ class Look:
             self.lost.append(path)
         for folder in folders:
             self.walk(folder)
+
+    def _status(self, path: str) -> os.stat_result:
+        """Return a single path's status; the path is exactly the name that its folder lists.
+
+        Raises:
+            OSError: There is none.
+        """
+        folder, name = paths.parent(path), paths.name(path)
+        above = locate(self._setup.root, self._known.follows, folder)
+        if self._setup.loose_names:
+            if folder not in self._names:
+                self._names[folder] = frozenset(os.listdir(above))
+            if name not in self._names[folder]:
+                raise FileNotFoundError(errnos.ENOENT, os.strerror(errnos.ENOENT), path)
+        return os.lstat(f"{above}/{name}")
 
     def _list(self, folder: str, stack: list[str]) -> None:
         """Judge a folder's children, and push the folders among them."""

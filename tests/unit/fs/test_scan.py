@@ -84,6 +84,19 @@ class TestWhatIsAnEntry:
         (tmp_path / old).rename(tmp_path / new)
         assert subject.scan([old, new]).delta == tree.TreeDelta({new: file_of(old)}, frozenset({old}))
 
+    def test_where_a_name_has_many_spellings_the_listings_counts(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make(tmp_path, "d/readme", "z")
+        monkeypatch.setattr(walk, "has_loose_names", lambda _: True)
+        subject = scanner(tmp_path)
+        subject.scan_all()
+        (tmp_path / "d/readme").rename(tmp_path / "d/README")
+        real = os.lstat
+        monkeypatch.setattr(os, "lstat", lambda path: real(os.fspath(path).replace("readme", "README")))
+        expected = tree.TreeDelta({"d/README": file_of("d/readme")}, frozenset({"d/readme"}))
+        assert subject.scan(["d/readme", "d/README"]).delta == expected
+
     def test_specials_are_problems_and_never_block(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
         make(tmp_path, "file")
@@ -830,6 +843,14 @@ def test_scanning_what_is_dirty_finds_what_scanning_everything_finds(
             assert not settled.delta
             assert not settled.problems
             assert not settled.cleared
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="names are always loose there")
+@pytest.mark.parametrize("name", ["Root", "123", "none"])
+def test_a_file_system_that_tells_case_apart_has_no_loose_names(tmp_path: Path, name: str) -> None:
+    (tmp_path / "Root").mkdir()
+    (tmp_path / "123").mkdir()
+    assert not walk.has_loose_names(str(tmp_path / name))
 
 
 def test_an_edit_costs_the_same_in_a_large_tree(tmp_path: Path) -> None:
