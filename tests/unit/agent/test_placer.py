@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent import roots, store
+from agent import probe, store
 from devloop.core import entry, ops, paths, problem
 from devloop.fs import atomic
 from tests.unit.agent import target
@@ -313,9 +313,9 @@ def test_files_get_their_modes_from_the_umask(box: Target) -> None:
     assert stat.S_IMODE((box.data / "d").stat().st_mode) == 0o777 & ~umask
 
 
-@pytest.mark.parametrize("support", [roots.ModeSupport.NONE, roots.ModeSupport.BY_OPEN])
+@pytest.mark.parametrize("support", [probe.ModeSupport.NONE, probe.ModeSupport.BY_OPEN])
 def test_a_bit_that_may_not_be_set_counts_as_set(
-    box: Target, monkeypatch: pytest.MonkeyPatch, support: roots.ModeSupport
+    box: Target, monkeypatch: pytest.MonkeyPatch, support: probe.ModeSupport
 ) -> None:
     box.become({"a": "1"})
 
