@@ -19,7 +19,8 @@ from typing import Final
 import msgspec
 
 from agent import staging, store
-from agent.roots import ModeSupport, Root
+from agent.probe import ModeSupport
+from agent.roots import Root
 from devloop.core import entry, ops, order, paths, problem
 from devloop.fs import atomic, dirfd
 

@@ -3,13 +3,12 @@
 A root has three folders on one file system: `data`, which the app sees; `stage`, where bodies wait; `state`, where
 the manifest, the journal and the tree id are. They come from the agent's own command line, never from the wire.
 Opening a root makes what is missing and finds out what the file system can do, so that trouble is told once, at the
-start, by its cause. `agent.applier` and `agent.sweep` work on the open descriptors.
+start, by its cause (`agent.guard`, `agent.probe`). `agent.applier` and `agent.sweep` work on the open descriptors.
 """
 
 from __future__ import annotations
 
 import contextlib
-import enum
 import errno
 import fcntl
 import os
@@ -20,19 +19,12 @@ from typing import Final, Self
 
 import msgspec
 
+from agent import guard, probe
 from devloop import errors
-from devloop.fs import atomic
+
+_CHOOSE: Final = "choose a folder that holds nothing but your application"
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-
-# Refused as they are; below some of them (/usr/src/app) people do keep applications.
-_SYSTEM: Final = frozenset({"/", "/etc", "/usr", "/bin", "/sbin", "/proc", "/sys", "/dev", "/boot", "/run", "/var"})
-# Refused with all that is below them.
-_SYSTEM_TREES: Final = re.compile(r"/(usr/)?(bin|sbin|lib(32|64|x32|exec)?)(/|$)|/(proc|sys|boot|dev(?!/shm/))(/|$)")
-# An ephemeral container reaches the app's files through its first process (proc(5), /proc/pid/root).
-_OTHER_ROOT: Final = re.compile(r"^/proc/\d+/root(?=/|$)")
-
-MARKER: Final = ".devloop/target.json"
 
 
 class RootSpec(msgspec.Struct, frozen=True):
@@ -49,17 +41,6 @@ class RootSpec(msgspec.Struct, frozen=True):
     data: str
     stage: str
     state: str
-
-
-class ModeSupport(enum.Enum):
-    """How a file gets its executable bit here."""
-
-    BY_OPEN = enum.auto()
-    """The mode given at creation counts."""
-    BY_CHMOD = enum.auto()
-    """It has to be set afterwards."""
-    NONE = enum.auto()
-    """The file system or its owner keeps us from it."""
 
 
 def parse_specs(raw: str | bytes) -> tuple[RootSpec, ...]:
@@ -95,62 +76,11 @@ def check_spec(spec: RootSpec) -> None:
         if not folder.startswith("/") or "\0" in folder:
             raise errors.AgentError(f"{folder!r} of the root {spec.to} is not an absolute path")
     for folder in (spec.data, spec.to):
-        if is_system_folder(folder):
-            raise errors.AgentError(
-                f"devloop does not sync to {folder}", hint="choose a folder that holds nothing but your application"
-            )
+        if guard.is_system_folder(folder):
+            raise errors.AgentError(f"devloop does not sync to {folder}", hint=_CHOOSE)
     for folder in (spec.stage, spec.state):
         if _within(folder, spec.data) or _within(spec.data, folder):
             raise errors.AgentError(f"{folder} and the synced folder {spec.data} must not contain each other")
-
-
-def is_system_folder(path: str) -> bool:
-    """Say whether a path is one of the system's folders that no sync may have as its `to`."""
-    plain = os.path.normpath("/" + path.lstrip("/"))
-    plain = os.path.normpath("/" + _OTHER_ROOT.sub("", plain).lstrip("/"))
-    return plain in _SYSTEM or _SYSTEM_TREES.match(plain) is not None
-
-
-def guard_local_target(folder: str) -> None:
-    """Refuse a folder on this machine that is neither empty nor a target of devloop already.
-
-    Args:
-        folder: The target folder; the roots lie in it.
-
-    Raises:
-        errors.RootError: It holds something else, is no folder, or cannot be read.
-    """
-    if os.path.isfile(os.path.join(folder, MARKER)):
-        return
-    try:
-        names = sorted(os.listdir(folder))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise errors.RootError(f"the target {folder} cannot be used: {error.strerror}") from error
-    if names:
-        some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-        raise errors.RootError(
-            f"the target {folder} is not empty ({some}) and was not made by devloop",
-            hint="choose an empty or a new folder: what is in a target may be overwritten and deleted",
-        )
-
-
-def mark_local_target(folder: str) -> None:
-    """Make the folder, if need be, and put devloop's marker into it, so that it may be used again.
-
-    Raises:
-        errors.RootError: As `guard_local_target`, or it cannot be written.
-    """
-    guard_local_target(folder)
-    marker = os.path.join(folder, MARKER)
-    try:
-        os.makedirs(os.path.dirname(marker), exist_ok=True)
-        if not os.path.exists(marker):
-            with open(marker, "x", encoding="utf-8") as file:
-                file.write('{"devloop": "this folder is a sync target: its content may be replaced"}\n')
-    except OSError as error:
-        raise errors.RootError(f"the target {folder} cannot be used: {error.strerror}") from error
 
 
 class Root:
@@ -171,7 +101,7 @@ class Root:
         self.data_fd = -1
         self.stage_fd = -1
         self.case_sensitive = True
-        self.modes = ModeSupport.BY_OPEN
+        self.modes = probe.ModeSupport.BY_OPEN
         self._lock_fd = -1
 
     @classmethod
@@ -203,9 +133,10 @@ class Root:
             there = None
         if there is not None and (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino):
             return False
+        fresh = _open_data(self.spec)
         os.close(self.data_fd)
-        self.data_fd = -1
-        self.data_fd = _open_data(self.spec)
+        self.data_fd = fresh
+        self._check_mounts()
         return True
 
     def close(self) -> None:
@@ -240,9 +171,27 @@ class Root:
             self.stage_fd = _private_folder(self.spec, stage_fd)
         finally:
             os.close(stage_fd)
-        _check_same_mount(self)
-        _check_writable(self)
-        self.case_sensitive, self.modes = _probe(self)
+        self._check_mounts()
+        self._probe()
+
+    def _check_mounts(self) -> None:
+        if not probe.same_mount(self.stage_fd, self.data_fd):
+            raise errors.AgentError(
+                f"{self.spec.stage} and {self.spec.data} are not on the same mount (EXDEV), so files cannot be replaced"
+                " atomically",
+                hint="mount the volume once, with both folders in it",
+            )
+
+    def _probe(self) -> None:
+        try:
+            probe.try_to_write(self.data_fd)
+        except OSError as error:
+            raise _not_usable(self.spec, self.spec.data, "synced", error) from error
+        try:
+            found = probe.abilities(self.stage_fd)
+        except OSError as error:
+            raise _not_usable(self.spec, self.spec.stage, "stage", error) from error
+        self.case_sensitive, self.modes = found.case_sensitive, found.modes
 
 
 # Inside `stage`, so that bodies are private although they have their final modes, whoever made the folder itself.
@@ -261,14 +210,13 @@ def _within(path: str, folder: str) -> bool:
 def _open_data(spec: RootSpec) -> int:
     fd = _open_folder(spec, spec.data, "synced")
     info = os.fstat(fd)
-    other = _OTHER_ROOT.match(spec.data)
-    for system in sorted(_SYSTEM):
+    for system in sorted(guard.SYSTEM):
         # By identity too: a link or a bind mount could lead there under another name.
         with contextlib.suppress(OSError):
-            there = os.stat((other.group() if other else "") + system)
+            there = os.stat(guard.other_root(spec.data) + system)
             if (there.st_dev, there.st_ino) == (info.st_dev, info.st_ino):
                 os.close(fd)
-                raise errors.AgentError(f"{spec.data} is {system}, and devloop does not sync to {system}")
+                raise errors.AgentError(f"{spec.data} is {system}, and devloop does not sync to {system}", hint=_CHOOSE)
     return fd
 
 
@@ -357,74 +305,3 @@ def _private_folder(spec: RootSpec, stage_fd: int) -> int:
         return os.open(_PRIVATE, _FOLDER | os.O_NOFOLLOW, dir_fd=stage_fd)
     except OSError as error:
         raise _not_usable(spec, spec.stage, "stage", error) from error
-
-
-def _check_same_mount(root: Root) -> None:
-    """Refuse folders between which a file cannot be renamed.
-
-    Two mounts of one file system count as different ones (rename(2), EXDEV). The kernel compares the mounts before it
-    looks at the names, so renaming something that is not there tells, and leaves no trace for the app to see.
-    """
-    missing = secrets.token_hex(16)
-    same = os.fstat(root.data_fd).st_dev == os.fstat(root.stage_fd).st_dev
-    if same:
-        try:
-            os.rename(missing, missing, src_dir_fd=root.stage_fd, dst_dir_fd=root.data_fd)
-        except OSError as error:
-            same = error.errno != errno.EXDEV
-    if not same:
-        raise errors.AgentError(
-            f"{root.spec.stage} and {root.spec.data} are not on the same mount (EXDEV), so files cannot be replaced"
-            " atomically",
-            hint="mount the volume once, with both folders in it",
-        )
-
-
-def _check_writable(root: Root) -> None:
-    """Refuse a data folder in which nothing can be made, without leaving a trace where the app looks."""
-    unnamed = getattr(os, "O_TMPFILE", 0)
-    try:
-        if unnamed:
-            try:
-                os.close(os.open(".", unnamed | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=root.data_fd))
-                return
-            except OSError as error:
-                if error.errno not in {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}:
-                    raise
-        name = f".devloop-{secrets.token_hex(8)}"
-        os.mkdir(name, 0o700, dir_fd=root.data_fd)
-        os.rmdir(name, dir_fd=root.data_fd)
-    except OSError as error:
-        raise _not_usable(root.spec, root.spec.data, "synced", error) from error
-
-
-def _probe(root: Root) -> tuple[bool, ModeSupport]:
-    """Find out, with two files in the stage, whether case counts and how executable bits are set."""
-    plain, runnable = (f"probe-{secrets.token_hex(8)}-{kind}" for kind in ("p", "x"))
-    try:
-        for name in (plain, runnable):
-            atomic.write_new(root.stage_fd, name, b"", atomic.file_mode(executable=name == runnable))
-        try:
-            sensitive = atomic.look(root.stage_fd, plain.upper()) is None
-            return sensitive, _probe_modes(root.stage_fd, plain, runnable)
-        finally:
-            for name in (plain, runnable):
-                os.unlink(name, dir_fd=root.stage_fd)
-    except OSError as error:
-        raise _not_usable(root.spec, root.spec.stage, "stage", error) from error
-
-
-def _probe_modes(folder_fd: int, plain: str, runnable: str) -> ModeSupport:
-    if not _executable(folder_fd, plain):
-        if _executable(folder_fd, runnable):
-            return ModeSupport.BY_OPEN
-        with contextlib.suppress(OSError):
-            atomic.set_executable(folder_fd, runnable, executable=True)
-            if _executable(folder_fd, runnable):
-                return ModeSupport.BY_CHMOD
-    return ModeSupport.NONE
-
-
-def _executable(folder_fd: int, name: str) -> bool:
-    info = atomic.look(folder_fd, name)
-    return info is not None and atomic.is_executable(info)

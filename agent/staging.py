@@ -15,7 +15,8 @@ from typing import Final
 
 import msgspec
 
-from agent.roots import ModeSupport, Root
+from agent.probe import ModeSupport
+from agent.roots import Root
 from devloop.core import entry
 from devloop.fs import atomic
 

@@ -45,7 +45,7 @@ def entry_of(thing: Thing) -> entry.Entry:
     if isinstance(thing, Folder):
         return entry.folder()
     if isinstance(thing, L):
-        return entry.link(thing.target.encode())
+        return entry.link(os.fsencode(thing.target))
     data = content(thing)
     return entry.file(hashlib.sha256(data).digest(), len(data), executable=isinstance(thing, X))
 
