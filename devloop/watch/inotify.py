@@ -78,7 +78,6 @@ class _Reader(inotify_c.InotifyFD):
         self._handle = handle
         self._failed = failed
         self._commands: collections.deque[Callable[[], None]] = collections.deque()
-        self._is_reading = False
         # watchdog's instance would be inherited by a child process that keeps descriptors open.
         os.set_inheritable(self.fd, False)
 
@@ -93,13 +92,13 @@ class _Reader(inotify_c.InotifyFD):
         os.write(self._kill_w, b"!")
 
     def on_thread_stop(self) -> None:
-        """Wake the thread, which closes the instance itself: it may be adding watches just now."""
+        """Wake the thread. watchdog would close the instance here, under the feet of a thread that adds watches."""
         os.write(self._kill_w, b"!")
 
     def discard(self) -> None:
-        """Give the instance back when the thread was never started."""
-        self._closed = True
-        self._close_resources()
+        """Give the instance and its watches back, once the thread has ended or if it was never started."""
+        self._is_reading = False
+        self.close()
 
     def run(self) -> None:
         """Read and hand over until stopped. This thread's supervisor: an error is told, never lost."""
@@ -116,8 +115,6 @@ class _Reader(inotify_c.InotifyFD):
                     self._stopped_event.wait(_BUSY_REST_S)
         except Exception as error:
             self._failed(f"{type(error).__name__}: {error}")
-        finally:
-            self.close()
 
 
 class Inotify:
@@ -174,6 +171,10 @@ class Inotify:
             return
         reader.stop()
         reader.join(_STOP_TIMEOUT_S)
+        if reader.is_alive():
+            # It hangs in a file system that does not answer; closing its descriptors would hit whoever gets them next.
+            return
+        reader.discard()
         for _, file in self._marks.values():
             os.close(file)
         self._marks.clear()
