@@ -78,7 +78,6 @@ class _Reader(inotify_c.InotifyFD):
         self._handle = handle
         self._failed = failed
         self._commands: collections.deque[Callable[[], None]] = collections.deque()
-        self._is_reading = False
         # watchdog's instance would be inherited by a child process that keeps descriptors open.
         os.set_inheritable(self.fd, False)
 
@@ -93,31 +92,31 @@ class _Reader(inotify_c.InotifyFD):
         os.write(self._kill_w, b"!")
 
     def on_thread_stop(self) -> None:
-        """Wake the thread, which closes the instance itself: it may be adding watches just now."""
+        """Wake the thread. watchdog would close the instance here, under the feet of a thread that adds watches."""
         os.write(self._kill_w, b"!")
 
     def discard(self) -> None:
-        """Give the instance back when the thread was never started."""
-        self._closed = True
-        self._close_resources()
+        """Give the instance and its watches back, once the thread has ended or if it was never started."""
+        self._is_reading = False
+        self.close()
 
     def run(self) -> None:
         """Read and hand over until stopped. This thread's supervisor: an error is told, never lost."""
         in_a_row, last_s = 0, 0.0
         try:
             while self.should_keep_running():
-                self._handle(self._read_event_buffer(inotify_c.DEFAULT_EVENT_BUFFER_SIZE))
+                raw = self._read_event_buffer(inotify_c.DEFAULT_EVENT_BUFFER_SIZE)
+                # Commands first: a mark that was sent after one must not overtake what that one tells.
                 while self._commands:
                     os.read(self._kill_r, 1)
                     self._commands.popleft()()
+                self._handle(raw)
                 before_s, last_s = last_s, time.monotonic()
                 in_a_row = in_a_row + 1 if last_s - before_s < _BUSY_GAP_S else 0
                 if in_a_row > _BUSY_READS:
                     self._stopped_event.wait(_BUSY_REST_S)
         except Exception as error:
             self._failed(f"{type(error).__name__}: {error}")
-        finally:
-            self.close()
 
 
 class Inotify:
@@ -138,9 +137,8 @@ class Inotify:
         self._refused: set[str] = set()
         self._limit_told = False
         self._root_lost = False
-        # By descriptor: the folders beside the tree, and the marks under way (token and open file).
         self._beside: dict[int, str] = {}
-        self._marks: dict[int, tuple[str, int]] = {}
+        self._marks: _Marks | None = None
         self._lock = threading.Lock()
 
     @property
@@ -156,10 +154,12 @@ class Inotify:
         except OSError as error:
             raise _instance_refused(error) from error
         self._instance = self._reader.fd
+        # Before the tree, which may take every watch that there is.
+        self._marks = _Marks.make(self._instance)
         try:
             self._watch_root()
         except OSError as error:
-            self._reader.discard()
+            self._give_back(self._reader)
             self._reader = None
             raise errors.RootError(
                 f"cannot watch {root}: {error.strerror}", hint="check that the folder exists and is readable"
@@ -174,9 +174,15 @@ class Inotify:
             return
         reader.stop()
         reader.join(_STOP_TIMEOUT_S)
-        for _, file in self._marks.values():
-            os.close(file)
-        self._marks.clear()
+        if reader.is_alive():
+            # It hangs in a file system that does not answer; closing its descriptors would hit whoever gets them next.
+            return
+        self._give_back(reader)
+
+    def _give_back(self, reader: _Reader) -> None:
+        reader.discard()
+        if self._marks is not None:
+            self._marks.close()
 
     def watch_beside(self, folders: frozenset[str]) -> None:
         """Watch exactly these folders beside the tree."""
@@ -191,25 +197,14 @@ class Inotify:
         self._call(lambda: self._rebuild(reason))
 
     def mark(self, token: str) -> None:
-        """Send a mark through the kernel's queue: a write to a nameless file that is watched for nothing else.
-
-        One instance has one queue, in order, whatever file system an event comes from. The file's name is gone before
-        it is written to, so nothing is left behind even by a kill.
-        """
-        # The lock keeps the instance from being closed, and its number from being given to another file, meanwhile.
+        """Send a mark through the kernel's queue; one instance has one queue, in order, for all its watches."""
+        # The lock keeps the descriptors from being closed, and their numbers from being given away, meanwhile.
         with self._lock:
             if self._reader is None:
                 raise OSError(errno.ESHUTDOWN, "not watching")
-            file, name = tempfile.mkstemp(prefix="devloop-mark-")
-            try:
-                wd = _add_watch(self._instance, os.fsencode(name), _C.IN_MODIFY)
-            except OSError:
-                os.close(file)
-                raise
-            finally:
-                os.unlink(name)
-            self._marks[wd] = (token, file)
-            os.write(file, b"!")
+            if self._marks is None:
+                raise OSError(errno.ENOSPC, "no watch, or no temporary file, for marks")
+            self._marks.send(token)
 
     def _call(self, command: Callable[[], None]) -> None:
         with self._lock:
@@ -236,26 +231,24 @@ class Inotify:
         if mask & _C.IN_Q_OVERFLOW:
             changes.clear()
             self._rebuild(events.Reason.OVERFLOW)
-            # Marks may have been lost with the rest; the rescan covers what they stood for.
-            with self._lock:
-                lost = list(self._marks)
-            for each in lost:
-                self._on_mark(each)
+            # The mark may have been lost with the rest; the rescan covers what it stood for.
+            self._on_mark()
         elif wd in self._beside:
             if mask & _C.IN_IGNORED:
                 del self._beside[wd]
             else:
                 changes.tell(self._sink)
                 self._sink(events.Beside(self._beside[wd], name.decode("utf-8", "surrogateescape")))
-        elif mask & _C.IN_MODIFY:
+        elif self._marks is not None and wd == self._marks.wd:
             changes.tell(self._sink)
-            self._on_mark(wd)
+            self._on_mark()
 
-    def _on_mark(self, wd: int) -> None:
+    def _on_mark(self) -> None:
+        if self._marks is None:
+            return
         with self._lock:
-            token, file = self._marks.pop(wd, ("", -1))
-        if file >= 0:
-            os.close(file)
+            came = self._marks.came()
+        for token in came:
             self._sink(events.Mark(token))
 
     def _on_folder(self, parent: folders.Folder, mask: int, raw_name: bytes, changes: _Changes) -> None:
@@ -480,6 +473,60 @@ class _Changes:
             for path, reason in self.rescans.items():
                 sink(events.Rescan(path, reason))
             self.rescans = {}
+
+
+class _Marks:
+    """A nameless file that is watched for nothing but what is written to it here.
+
+    Its name is gone before anything is written, so nothing is left behind even by a kill. The kernel merges equal
+    events, so only one write is under way at a time, and the marks asked for meanwhile wait for it to come back.
+
+    Args:
+        file: The open file.
+        wd: Its watch.
+    """
+
+    def __init__(self, file: int, wd: int) -> None:
+        self.wd = wd
+        self._file = file
+        self._under_way: list[str] = []
+        self._waiting: list[str] = []
+
+    @classmethod
+    def make(cls, instance: int) -> _Marks | None:
+        """Return the marks of an inotify instance; None where it cannot have any."""
+        try:
+            file, name = tempfile.mkstemp(prefix="devloop-mark-")
+        except OSError:
+            return None
+        try:
+            return cls(file, _add_watch(instance, os.fsencode(name), _C.IN_MODIFY))
+        except OSError:
+            os.close(file)
+            return None
+        finally:
+            os.unlink(name)
+
+    def send(self, token: str) -> None:
+        """Send a mark now, or after the one that is under way."""
+        self._waiting.append(token)
+        if not self._under_way:
+            self._send_waiting()
+
+    def came(self) -> list[str]:
+        """Return the marks that have come back, and send those that waited."""
+        came, self._under_way = self._under_way, []
+        if self._waiting:
+            self._send_waiting()
+        return came
+
+    def close(self) -> None:
+        """Give the file back, and with it its space."""
+        os.close(self._file)
+
+    def _send_waiting(self) -> None:
+        self._under_way, self._waiting = self._waiting, []
+        os.pwrite(self._file, b"!", 0)
 
 
 def _created(file: bytes) -> int:
