@@ -337,5 +337,5 @@ class Halves(RuleBasedStateMachine):
                 pass
 
 
-Halves.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+Halves.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
 TestBothHalves = Halves.TestCase

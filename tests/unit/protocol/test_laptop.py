@@ -6,7 +6,7 @@ import pytest
 
 from devloop import errors
 from devloop.core import problem
-from devloop.protocol import bodies, laptop, messages
+from devloop.protocol import bodies, inbound, laptop, messages
 from tests.protocol import playbook as play
 
 ACK = messages.Ack(16, 16, (bytes(32),))
@@ -81,6 +81,19 @@ def test_what_makes_no_sense_to_the_agent_is_not_sent(step: Callable[[laptop.Lap
     with pytest.raises(errors.LocalProtocolError):
         subject.does(step)
     subject.quiet()
+
+
+def test_no_more_is_begun_than_the_agent_takes() -> None:
+    subject = sending(messages.Begin(16, 1_500_000))
+    half = subject.half
+    assert isinstance(half, laptop.LaptopSession)
+    assert half.can_begin(500_000)
+    assert not half.can_begin(500_001)
+    with pytest.raises(errors.LocalProtocolError, match="too much is under way"):
+        half.send(messages.Begin(17, 500_001))
+    for number in range(17, 16 + inbound.MAX_BATCHES):
+        half.send(messages.Begin(number, 0))
+    assert not half.can_begin(0)
 
 
 def test_nothing_is_committed_or_aborted_twice() -> None:

@@ -149,6 +149,14 @@ def test_the_round_trip_is_measured() -> None:
     assert subject.half.statistics().rtt_s == 0.25
 
 
+def test_the_rate_is_measured_from_the_time_at_which_frames_are_taken() -> None:
+    subject = answering().does(lambda half: half.send_bulk(part(100_000)))
+    assert subject.half.next_frame(10.0) is not None
+    subject.now_s = 10.1
+    subject.gets(messages.Credit(100_064)).quiet()
+    assert subject.half.statistics().rate_bytes_per_s == pytest.approx(1e6, rel=0.01)
+
+
 def test_an_old_pong_is_passed_over_and_one_from_nowhere_is_not() -> None:
     subject = play.open_agent().waits(3.0).sends(messages.Ping(1)).gets(messages.Pong(1))
     subject.waits(3.0).sends(messages.Ping(2)).gets(messages.Pong(1)).quiet()
