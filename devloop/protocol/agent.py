@@ -73,7 +73,7 @@ class AgentSession(session.Session):
             case messages.Findings():
                 message = answers.fit_findings(message)
             case messages.Done():
-                # ends the stream only after its place in the stream's order is taken
+                self._out.require_open(message.request)
                 self._queue(message)
                 self._out.end(message.request)
                 return

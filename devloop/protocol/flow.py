@@ -102,6 +102,14 @@ class Outgoing:
         self._sending(stream).ended = True
         self._forget_if_done(stream)
 
+    def require_open(self, stream: int) -> None:
+        """Check that a stream was begun and has not ended.
+
+        Raises:
+            LocalProtocolError: It is not so.
+        """
+        self._sending(stream)
+
     def settled(self, stream: int) -> None:
         """Forget a stream that the peer has dealt with as a whole."""
         self._in_flight -= self._streams.pop(stream).in_flight
@@ -214,11 +222,6 @@ class Incoming:
 
     def __len__(self) -> int:
         return len(self._streams)
-
-    @property
-    def waits(self) -> bool:
-        """Something waits to be told in a `Credit`, due or not."""
-        return self._received > self._reported or self._waiting > 0
 
     @property
     def held_bytes(self) -> int:

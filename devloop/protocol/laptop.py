@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from devloop import errors
-from devloop.protocol import answers, messages, session, state
+from devloop.protocol import answers, inbound, messages, session, state
 
 _MAX_PROBLEMS: Final = 100_000
 """The most problems that one ack may carry, so that an agent cannot fill the laptop's memory."""
@@ -28,6 +28,11 @@ class LaptopSession(session.Session):
         self._batches: dict[int, _Batch] = {}
         self._newest = messages.FIRST_NUMBER - 1
         self._requests: set[int] = set()
+
+    def can_begin(self, ops: int) -> bool:
+        """Say whether the agent takes a batch of so many ops now; see the bounds in `devloop.protocol.inbound`."""
+        announced = sum(batch.ops for batch in self._batches.values())
+        return self.can_open() and len(self._batches) < inbound.MAX_BATCHES and announced + ops <= inbound.MAX_OPS
 
     def _received(self, message: messages.Message) -> None:
         match message:
@@ -60,9 +65,11 @@ class LaptopSession(session.Session):
             case messages.Begin():
                 if message.batch <= self._newest:
                     raise errors.LocalProtocolError(f"batch {message.batch} after {self._newest}", where="Begin.batch")
+                if not self.can_begin(message.ops):
+                    raise errors.LocalProtocolError(f"too much is under way for {message.ops} ops", where="Begin.ops")
                 self._out.open(message.batch)
                 self._newest = message.batch
-                self._batches[message.batch] = _Batch()
+                self._batches[message.batch] = _Batch(message.ops)
             case messages.Copy():
                 self._own(message.batch, message)
             case messages.Cancel():
@@ -145,9 +152,10 @@ class LaptopSession(session.Session):
 class _Batch:
     """A batch that is not acked."""
 
-    __slots__ = ("committed", "overwritten", "problems")
+    __slots__ = ("committed", "ops", "overwritten", "problems")
 
-    def __init__(self) -> None:
+    def __init__(self, ops: int) -> None:
+        self.ops = ops
         self.committed = False
         self.problems: list[messages.WireProblem] = []
         self.overwritten: list[tuple[int, bytes]] = []

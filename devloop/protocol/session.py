@@ -22,6 +22,7 @@ gone; the shell hears of it by `Closed`. A session is used by one thread at a ti
 
 from __future__ import annotations
 
+import abc
 import math
 from typing import ClassVar, Final
 
@@ -114,7 +115,7 @@ class Statistics(msgspec.Struct, frozen=True):
     streams: tuple[flow.StreamStatistics, ...]
 
 
-class Session:
+class Session(abc.ABC):
     """What `LaptopSession` and `AgentSession` share; see the module.
 
     Args:
@@ -343,7 +344,8 @@ class Session:
         if now_s - self._heard_s >= SILENT_AFTER_S:
             silent = f"nothing was heard from the other side for {now_s - self._heard_s:.0f} s"
             self._end_silent(errors.LinkError(silent, hint="devloop connects again by itself"))
-        elif proved:
+        else:
+            # a stranger is not asked: its next tick is when its time is over
             self._ping()
 
     def statistics(self) -> Statistics:
@@ -396,13 +398,13 @@ class Session:
                     self._in.received(message)
                 self._received(message)
 
+    @abc.abstractmethod
     def _received(self, message: messages.Message) -> None:
         """Do what a message means to this half."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _transmit(self, message: messages.Control) -> None:
         """Check a control message against this half's account, and queue it. Raises before it changes anything."""
-        raise NotImplementedError
 
     def _sent(self, message: messages.Control) -> None:
         """Keep the account that both halves have of what was queued."""
