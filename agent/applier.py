@@ -23,7 +23,7 @@ import msgspec
 from agent import intake, journal, placer, staging, store
 from agent.roots import Root
 from devloop import errors
-from devloop.core import entry, ops, order, paths, problem
+from devloop.core import delta, entry, ops, order, paths, problem
 from devloop.fs import atomic, dirfd
 
 Problems = tuple[tuple[int, problem.Problem], ...]
@@ -178,6 +178,29 @@ class Applier:
             errors.RemoteProtocolError: As `body`, or no such root, or an unsafe path.
         """
         return self._batch(batch_id).copy(index, source_root, source_path)
+
+    def delta(self, batch_id: int, index: int, base_digest: bytes, difference: bytes) -> bool:
+        """Make an op's content from what its path holds now.
+
+        Returns:
+            True if that gave the announced content (or the op is to be dropped anyway); False if a body must come.
+
+        Raises:
+            errors.RemoteProtocolError: As `body`.
+        """
+        batch = self._batch(batch_id)
+        op = batch.ops[index]
+        base = self.base(op.root, op.path, base_digest)
+        if base is None or op.entry is None:
+            return False
+        try:
+            content = delta.apply(base, difference, op.entry.size)
+        except delta.DeltaError:
+            return False
+        if hashlib.sha256(content).digest() != op.entry.digest:
+            return False
+        batch.body(index, content)
+        return True
 
     def base(self, root: int, path: str, digest: bytes) -> bytes | None:
         """Return the content of a managed file of at most `MAX_BASE_BYTES`, if it has this digest, for a delta.

@@ -21,9 +21,23 @@ from devloop.cli import options, output
 # The place to extend: section, then verb and what it does, in the order of the help.
 VERBS: Final[dict[str, dict[str, str]]] = {
     "Start here": {
+        "demo": "See the whole loop on this machine, with figures.",
         "init": "Look at this folder and write a devloop.yaml.",
     },
+    "Every day": {
+        "stop": "End the watching process.",
+        "flush": "Wait until what is saved now is in every target.",
+        "pause": "Send nothing for a while.",
+        "resume": "Go on after a pause.",
+        "approve": "Let held deletions go.",
+        "restart": "Restart an app in place.",
+        "diff": "List where laptop and targets differ.",
+        "pull": "Take over what the app made, now.",
+        "wait": "Wait until somebody watches and everything is in sync.",
+        "events": "Follow the event stream as JSON.",
+    },
     "Look into it": {
+        "ignored": "Say why a path is shipped or not.",
         "explain": "Say what an error code means and what to do.",
         "config": "Check devloop.yaml, or print its schema.",
         "completion": "Print the completion script of a shell.",

@@ -18,7 +18,7 @@ VERSION: Final = 1
 class NotWatchingError(errors.LocalError):
     """Nothing watches this project."""
 
-    code = "DL0320"
+    code = "DL0340"
 
 
 class RemoteError(errors.DevloopError):
@@ -101,7 +101,7 @@ class Client:
             raise errors.LocalError(
                 f"the watching process did not answer {verb!r} in time",
                 hint="see what it does with `devloop status`; `devloop stop --force` ends it",
-                code="DL0321",
+                code="DL0341",
             ) from error
         except OSError as error:
             raise NotWatchingError("the watching process has just ended", hint="run `devloop watch`") from error

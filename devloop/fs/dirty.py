@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator
 
 from devloop.core import paths
-from devloop.fs import links, walk
+from devloop.fs import links, scanstate
 
 
 class Router:
@@ -22,7 +22,7 @@ class Router:
         known: What it knows.
     """
 
-    def __init__(self, setup: walk.Setup, known: walk.Known) -> None:
+    def __init__(self, setup: scanstate.Setup, known: scanstate.Known) -> None:
         self._setup = setup
         self._known = known
         self._sound: dict[str, bool] = {}
@@ -63,30 +63,49 @@ class Router:
         hollow = ignore.ignored(folder, True).ignored
         if hollow != (folder in self._known.hollow) or (hollow and not ignore.may_descend(folder)):
             return False
-        above = walk.locate(self._setup.root, self._known.follows, paths.parent(folder))
+        above = scanstate.locate(self._setup.root, self._known.follows, paths.parent(folder))
         absolute = f"{above}/{paths.name(folder)}"
         real = self._known.follows.get(folder)
         try:
-            if real is None:
-                return stat.S_ISDIR(os.lstat(absolute).st_mode)
-            return os.path.realpath(absolute, strict=True) == real and stat.S_ISDIR(os.stat(real).st_mode)
+            status = os.lstat(absolute) if real is None else os.stat(real)
         except OSError:
             return False
+        return stat.S_ISDIR(status.st_mode) and (real is None or self._leads_to(folder, real))
 
     def _with_aliases(self, dirty: Iterable[str]) -> Iterator[str]:
-        """Yield each path, and the paths under which followed links show it."""
+        """Yield each path, and what followed links make of it.
+
+        With `follow` every scan costs a little for every link: what one leads to can change by a change anywhere on
+        the way, which no path of an event tells.
+        """
         if self._setup.symlinks is not links.Symlinks.FOLLOW:
             yield from dirty
             return
+        dirty = list(dirty)
+        yield from dirty
+        yield from list(self._known.refused)
         inside = self._setup.root + "/"
-        shown = [(link, real[len(inside) :]) for link, real in self._known.follows.items() if real.startswith(inside)]
-        for path in dirty:
-            yield path
-            for link, real in shown:
-                if paths.is_under(path, real):
-                    yield link + path[len(real) :]
-                elif paths.is_under(real, path):
-                    yield link
+        for link, real in list(self._known.follows.items()):
+            if not self._leads_to(link, real):
+                yield link
+            elif real.startswith(inside):
+                yield from _shown(link, real[len(inside) :], dirty)
+
+    def _leads_to(self, link: str, real: str) -> bool:
+        above = scanstate.locate(self._setup.root, self._known.follows, paths.parent(link))
+        try:
+            return os.path.realpath(f"{above}/{paths.name(link)}", strict=True) == real
+        except OSError:
+            return False
+
+
+def _shown(link: str, real: str, dirty: list[str]) -> Iterator[str]:
+    """Yield the names under which a link shows the dirty paths; both of its ends relative to the root."""
+    for path in dirty:
+        if paths.is_under(path, real):
+            yield link + path[len(real) :]
+        elif paths.is_under(real, path):
+            yield link
 
 
 def _may_be_entry(path: str) -> bool:

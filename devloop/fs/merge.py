@@ -10,7 +10,7 @@ from devloop.core import entry, paths, problem
 from devloop.core.entry import Entry
 from devloop.core.problem import Problem, Reason
 from devloop.core.tree import TreeDelta
-from devloop.fs import hashing, statcache, walk
+from devloop.fs import hashing, scanstate, statcache, walk
 
 
 class Merge:
@@ -26,7 +26,7 @@ class Merge:
         again: Paths to look at once more.
     """
 
-    def __init__(self, setup: walk.Setup, known: walk.Known) -> None:
+    def __init__(self, setup: scanstate.Setup, known: scanstate.Known) -> None:
         self._cache = setup.cache
         self._ticks = setup.ticks
         self._known = known
@@ -153,6 +153,7 @@ class Merge:
         self._clear(path)
         self._known.hollow.discard(path)
         self._known.follows.pop(path, None)
+        self._known.refused.discard(path)
 
     def _trouble(self, path: str, trouble: Problem) -> None:
         if self._known.problems.get(path) != trouble:

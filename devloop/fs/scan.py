@@ -20,7 +20,7 @@ from devloop.core import tree
 from devloop.core.entry import Entry
 from devloop.core.problem import Problem
 from devloop.core.tree import TreeDelta
-from devloop.fs import body, hashing, links, merge, rootguard, statcache, walk
+from devloop.fs import body, hashing, links, merge, rootguard, scanstate, statcache, walk
 from devloop.fs import dirty as dirty_paths
 
 
@@ -63,7 +63,7 @@ class Scanner:
         self,
         root: str,
         *,
-        ignore: walk.IgnoreLike,
+        ignore: scanstate.IgnoreLike,
         cache: statcache.StatCache,
         symlinks: links.Symlinks | str = links.Symlinks.KEEP,
         boundary: str | None = None,
@@ -72,8 +72,8 @@ class Scanner:
         self.tree = tree.Tree()
         self._guard = rootguard.RootGuard(self.root)
         self._cancelled = threading.Event()
-        self._known = walk.Known(self.tree, {}, {}, set(), {})
-        self._setup = walk.Setup(
+        self._known = scanstate.Known(self.tree, {}, {}, set(), {}, set())
+        self._setup = scanstate.Setup(
             self.root,
             ignore,
             cache,
@@ -81,6 +81,7 @@ class Scanner:
             links.Symlinks(symlinks),
             self.root if boundary is None else os.path.realpath(boundary),
             self._cancelled.is_set,
+            scanstate.has_loose_names(self.root),
         )
         self._had_entries = len(cache) > 0
 
@@ -157,14 +158,17 @@ class Scanner:
         Raises:
             BodyChanged: There is no such file any more.
         """
-        return body.Body(path, walk.locate(self.root, self._known.follows, path), expected, offset)
+        return body.Body(path, scanstate.locate(self.root, self._known.follows, path), expected, offset)
 
     def _take(self, look: walk.Look) -> ScanResult:
         """Read what must be read, and take everything over if the root still stands."""
         walked_ns = time.monotonic_ns()
         follows = self._known.follows
         outcomes = hashing.digest_all(
-            (hashing.Wanted(path, walk.locate(self.root, follows, path), at.size) for path, at in look.pending.items()),
+            (
+                hashing.Wanted(path, scanstate.locate(self.root, follows, path), at.size)
+                for path, at in look.pending.items()
+            ),
             self._setup.stop,
         )
         self._guard.check()

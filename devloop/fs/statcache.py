@@ -24,6 +24,7 @@ from devloop.core.entry import Entry
 from devloop.fs import table
 
 _STAMP: Final = struct.Struct("<qqqQI")
+_MAX: Final = (1 << 63) - 1
 
 # Linux stamps files from a clock that ticks every 1-10 ms (CONFIG_HZ 1000-100); the rest is margin.
 FINE_TICK_NS: Final = 50_000_000
@@ -58,7 +59,12 @@ class Unproven(NamedTuple):
 
 def stamp(status: os.stat_result) -> bytes:
     """Return what is compared of a file's status, packed: half the memory of a tuple."""
-    return _STAMP.pack(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_mode)
+    mtime_ns, ctime_ns = status.st_mtime_ns, status.st_ctime_ns
+    try:
+        return _STAMP.pack(status.st_size, mtime_ns, ctime_ns, status.st_ino, status.st_mode)
+    except struct.error:
+        # A time beyond the year 2262, which anyone may give a file.
+        return _STAMP.pack(status.st_size, mtime_ns & _MAX, ctime_ns & _MAX, status.st_ino, status.st_mode)
 
 
 def settles_at_ns(of: bytes) -> int:

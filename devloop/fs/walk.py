@@ -13,86 +13,19 @@ import errno as errnos
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from devloop.core import entry, paths, problem
 from devloop.core.entry import Entry
 from devloop.core.problem import Problem, Reason
-from devloop.core.tree import Tree
-from devloop.fs import links, rootguard, statcache
+from devloop.fs import links, rootguard, scanstate, statcache
 
 _FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 # Links to folders inside followed folders multiply; nobody nests them deeper by intention.
-MAX_NESTED_FOLLOWS: Final = 8
+MAX_NESTED_FOLLOWS: Final = 4
 
 _GONE: Final = frozenset({errnos.ENOENT, errnos.ENOTDIR})
-
-
-class Verdict(Protocol):
-    """What the ignore rules say about one path."""
-
-    @property
-    def ignored(self) -> bool:
-        """The path is not an entry."""
-        ...
-
-
-class IgnoreLike(Protocol):
-    """The ignore rules, as far as a scan needs them."""
-
-    def enter(self, folder: str) -> None:
-        """Take note that the folder's children are judged next: its own ignore files count from now on."""
-        ...
-
-    def ignored(self, path: str, is_folder: bool) -> Verdict:
-        """Judge one path in a folder that was entered."""
-        ...
-
-    def may_descend(self, folder: str) -> bool:
-        """Say whether an ignored folder may hold entries all the same: tracked or included files."""
-        ...
-
-
-class Known(NamedTuple):
-    """What the scanner knows when a look begins; for reading only.
-
-    Attributes:
-        tree: The entries.
-        children: For each folder that was listed, the paths in it that are entries, problems or hollow folders.
-        problems: Trouble by path.
-        hollow: Ignored folders that are walked because they may hold entries.
-        follows: Links that are followed, with the absolute path each leads to. Looks keep it up to date.
-    """
-
-    tree: Tree
-    children: dict[str, set[str]]
-    problems: dict[str, Problem]
-    hollow: set[str]
-    follows: dict[str, str]
-
-
-class Setup(NamedTuple):
-    """What a scanner was made with.
-
-    Attributes:
-        root: Absolute, without links.
-        ignore: The rules.
-        cache: Stamps and the entries they prove.
-        ticks: Learns from every status.
-        symlinks: The policy.
-        boundary: The absolute folder that followed links must stay in.
-        stop: Asked now and then; may be answered from another thread.
-    """
-
-    root: str
-    ignore: IgnoreLike
-    cache: statcache.StatCache
-    ticks: statcache.Ticks
-    symlinks: links.Symlinks
-    boundary: str
-    stop: Callable[[], bool]
 
 
 class Pending(NamedTuple):
@@ -100,16 +33,6 @@ class Pending(NamedTuple):
 
     stamp: bytes
     size: int
-
-
-def locate(root: str, follows: Mapping[str, str], path: str) -> str:
-    """Return the absolute path of an entry, through the links that are followed."""
-    if follows:
-        for above in (path, *paths.ancestors(path)):
-            real = follows.get(above)
-            if real is not None:
-                return real + path[len(above) :]
-    return f"{root}/{path}" if path else root
 
 
 class Look:
@@ -134,7 +57,7 @@ class Look:
         scanned: How many paths were judged.
     """
 
-    def __init__(self, setup: Setup, known: Known) -> None:
+    def __init__(self, setup: scanstate.Setup, known: scanstate.Known) -> None:
         self._setup = setup
         self._known = known
         self._now_ns = time.time_ns()
@@ -150,6 +73,7 @@ class Look:
         self.hollow: dict[str, bool] = {}
         self.again: set[str] = set()
         self.scanned = 0
+        self._names: dict[str, frozenset[str]] = {}
 
     def walk(self, top: str) -> None:
         """List a folder and everything below it; the folder itself is already judged.
@@ -165,9 +89,7 @@ class Look:
         """Look at one path whose parent was listed and entered, and at everything below it if it is a folder."""
         self.scanned += 1
         try:
-            status = os.lstat(
-                locate(self._setup.root, self._known.follows, paths.parent(path)) + "/" + paths.name(path)
-            )
+            status = self._status(path)
         except OSError as error:
             self.members[path] = self._unseen(path, error)
             return
@@ -178,6 +100,21 @@ class Look:
             self.lost.append(path)
         for folder in folders:
             self.walk(folder)
+
+    def _status(self, path: str) -> os.stat_result:
+        """Return a single path's status; the path is exactly the name that its folder lists.
+
+        Raises:
+            OSError: There is none.
+        """
+        folder, name = paths.parent(path), paths.name(path)
+        above = scanstate.locate(self._setup.root, self._known.follows, folder)
+        if self._setup.loose_names:
+            if folder not in self._names:
+                self._names[folder] = frozenset(os.listdir(above))
+            if name not in self._names[folder]:
+                raise FileNotFoundError(errnos.ENOENT, os.strerror(errnos.ENOENT), path)
+        return os.lstat(f"{above}/{name}")
 
     def _list(self, folder: str, stack: list[str]) -> None:
         """Judge a folder's children, and push the folders among them."""
@@ -206,32 +143,37 @@ class Look:
         if folder in self._known.follows or not folder:
             # The root, and what a followed link leads to, are resolved on purpose.
             flags &= ~os.O_NOFOLLOW
-        return os.open(locate(self._setup.root, self._known.follows, folder), flags)
+        return os.open(scanstate.locate(self._setup.root, self._known.follows, folder), flags)
 
     def _children(self, folder: str, fd: int, stack: list[str]) -> set[str]:
         """Return the children to know. This is the loop that runs once for every path of a tree."""
         prefix = f"{folder}/" if folder else ""
-        hit, tree = self._setup.cache.hit, self._known.tree
-        problems = self._known.problems
+        hit, tree, children = self._setup.cache.hit, self._known.tree, self._known.children
+        ignored, problems, stamp, found = self._setup.ignore.ignored, self._known.problems, statcache.stamp, self.found
+        plain = self._setup.symlinks is not links.Symlinks.FOLLOW
         here: set[str] = set()
         with os.scandir(fd) as listing:
             for child in listing:
-                if child.name in paths.RESERVED:
+                name = child.name
+                if name in paths.RESERVED:
                     continue
-                path = prefix + child.name
+                path = prefix + name
                 self.scanned += 1
                 try:
-                    if not self._admits(path, child.is_dir(follow_symlinks=False)):
+                    is_folder = child.is_dir(follow_symlinks=False)
+                    if (is_folder or ignored(path, False).ignored) and not self._admits(path, is_folder):
                         continue
                     status = child.stat(follow_symlinks=False)
                 except OSError as error:
                     if self._unseen(path, error):
                         here.add(path)
                     continue
-                if stat.S_ISREG(status.st_mode) and path not in problems:
-                    # The common case, spelled out: a file that is known and has not changed.
-                    proven = hit(path, statcache.stamp(status))
-                    if proven is not None and tree.get(path) is proven:
+                if plain and stat.S_ISREG(status.st_mode) and path not in problems:
+                    # The common case, spelled out: a file that was proven before. It is what `_judge` would find.
+                    proven = hit(path, stamp(status))
+                    if proven is not None and path not in children:
+                        if tree.get(path) is not proven:
+                            found[path] = proven
                         here.add(path)
                         continue
                 if self._judge(path, status, stack):
@@ -255,8 +197,8 @@ class Look:
         kind = stat.S_IFMT(status.st_mode)
         if kind == stat.S_IFLNK:
             return self._link(path, stack)
-        if self._known.follows:
-            self._known.follows.pop(path, None)
+        self._known.follows.pop(path, None)
+        self._known.refused.discard(path)
         return self._thing(path, status, stack)
 
     def _thing(self, path: str, status: os.stat_result, stack: list[str]) -> bool:
@@ -289,7 +231,7 @@ class Look:
     def _link(self, path: str, stack: list[str]) -> bool:
         if self._setup.symlinks is links.Symlinks.SKIP:
             return False
-        above = locate(self._setup.root, self._known.follows, paths.parent(path))
+        above = scanstate.locate(self._setup.root, self._known.follows, paths.parent(path))
         absolute = f"{above}/{paths.name(path)}"
         try:
             if self._setup.symlinks is links.Symlinks.FOLLOW:
@@ -312,8 +254,8 @@ class Look:
         Raises:
             OSError: The link was swapped for something else just now.
         """
-        follows = self._known.follows
-        follows.pop(path, None)
+        self._known.follows.pop(path, None)
+        self._known.refused.add(path)
         try:
             real = os.path.realpath(absolute, strict=True)
             status = os.stat(real)
@@ -332,7 +274,8 @@ class Look:
             if why:
                 self._refuse(path, Reason.SPECIAL, why)
                 return True
-        follows[path] = real
+        self._known.follows[path] = real
+        self._known.refused.discard(path)
         return self._thing(path, status, stack)
 
     def _endless(self, path: str, status: os.stat_result) -> str:
@@ -340,7 +283,7 @@ class Look:
         nested = 0
         for above in (*paths.ancestors(path), ""):
             nested += above in self._known.follows
-            seen = os.stat(locate(self._setup.root, self._known.follows, above))
+            seen = os.stat(scanstate.locate(self._setup.root, self._known.follows, above))
             if (seen.st_dev, seen.st_ino) == (status.st_dev, status.st_ino):
                 return f"the link leads back to a folder that holds it: {above or 'the root'}"
         if nested >= MAX_NESTED_FOLLOWS:

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from devloop import errors
-from devloop.core import entry, paths
+from devloop.core import entry, paths, rules, zstd
 from devloop.protocol import bodies, codec, inbound, messages
 
 _PROBLEM_BYTES: Final = 200 * 1024
@@ -23,6 +23,10 @@ far less than the 56 KiB that are left."""
 _NUMBERS: Final = 40_000
 """Op numbers in one message: 5 bytes each make 200 kB."""
 
+_MAX_RULES_BYTES: Final = 4 * 1024 * 1024
+"""The most that a rule set may take unpacked: some 50,000 patterns."""
+
+_rules_decoder: Final = msgspec.msgpack.Decoder(rules.RuleSet)
 _rows_decoder: Final = msgspec.msgpack.Decoder(list[messages.ManifestRow])
 _size: Final = msgspec.msgpack.Encoder()
 
@@ -100,6 +104,35 @@ def part_to_content(part: messages.Part) -> bytes:
         RemoteProtocolError: It is not what it was declared to be.
     """
     return inbound.unpack(part.codec, part.data, part.raw_size, "Part.data")
+
+
+def rules_to_message(root: int, rule_set: rules.RuleSet) -> messages.Rules:
+    """Return the message that tells the agent the rules of a root.
+
+    Rules that do not fit a frame, some megabytes of patterns, are left out: the agent then protects all that it does
+    not know, which costs the list of extra paths and nothing else.
+    """
+    raw = msgspec.msgpack.encode(rule_set)
+    data = zstd.Compressor(3).compress(raw)
+    if len(data) > messages.MAX_DATA_BYTES or len(raw) > _MAX_RULES_BYTES:
+        return messages.Rules(root, rule_set.digest, 0, b"")
+    return messages.Rules(root, rule_set.digest, len(raw), data)
+
+
+def message_to_rules(message: messages.Rules) -> rules.RuleSet | None:
+    """Return the rules that a message carries, or None where they did not fit it.
+
+    Raises:
+        RemoteProtocolError: It carries something else.
+    """
+    if not message.raw_size:
+        return None
+    if message.raw_size > _MAX_RULES_BYTES:
+        raise errors.RemoteProtocolError(f"rules of {message.raw_size} bytes", where="Rules.raw_size")
+    try:
+        return _rules_decoder.decode(zstd.decompress(message.data, message.raw_size))
+    except (zstd.ZstdError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise errors.RemoteProtocolError(f"not a set of rules: {error}", where="Rules.data") from error
 
 
 def split_ack(ack: messages.Ack) -> list[messages.Problems | messages.Ack]:

@@ -559,6 +559,8 @@ class Ask(enum.StrEnum):
     """A full sweep of every root now; its `Findings` come before the answer."""
     RESTART = "restart"
     """Restart the app."""
+    START = "start"
+    """Start the app unless it runs: the target is complete."""
     PULL = "pull"
     """The content of one file, as a `Part` stream."""
 

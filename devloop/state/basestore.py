@@ -1,8 +1,8 @@
-"""The last acknowledged bodies of larger files, so that the next version can be sent as a delta against them.
+"""Bodies that agents acked, kept so that the next version of each can be sent as a difference to it.
 
-A cache: bodies are kept under their digest, read back only if they still have it, and dropped oldest-used first.
-Several syncs and processes share one store without a lock, because a body never changes under its name and every file
-arrives by rename. Losing any of it costs bandwidth and nothing else, so no method raises for the disk.
+One folder for all projects of the user: a file per body, named by its sha256, least recently used ones evicted first.
+The time of use is the file's mtime, so that several processes agree on it. It is only a shortcut: a body that is
+missing or damaged means that a file is sent whole, and trouble with the disk never raises.
 """
 
 from __future__ import annotations
@@ -10,174 +10,157 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import secrets
+import stat
+import threading
 import time
-from typing import Final, NamedTuple
+from typing import Final
 
-from devloop import errors
-from devloop.state import private
+from devloop.fs import atomic
+from devloop.protocol import bodies
 
-# Below, a whole file costs no more than the delta's round of thought; above, the zstd window and memory end.
-MIN_BODY_BYTES: Final = 64 * 1024
-MAX_BODY_BYTES: Final = 8 * 1024 * 1024
-TOTAL_BYTES: Final = 256 * 1024 * 1024
+DEFAULT_LIMIT_BYTES: Final = 256 * 1024 * 1024
 
-# After eviction this part of the limit is in use, so that the next walk is some time away.
-_KEEP: Final = 0.9
-# This process looks at what the others added when it has added this part of the limit itself.
-_RECOUNT: Final = 0.125
-_STALE_S: Final = 3600
-_SUFFIX: Final = ".new"
+_NAME: Final = re.compile(r"[0-9a-f]{64}")
+_TEMPORARY: Final = ".new-"
 
+# A temporary file this old was left by a process that was killed: writing one takes a fraction of a second.
+_STALE_S: Final = 3600.0
 
-class _Kept(NamedTuple):
-    used_ns: int
-    path: str
-    size: int
+# Evicting goes on to this share of the limit, so that not every put has to walk the folder.
+_LOW_WATER: Final = 0.9
+
+# What others put is seen by walking; each process walks after it has put this share of the limit.
+_WALK_SHARE: Final = 0.25
 
 
 class BaseStore:
-    """One user's bodies. Synchronous: to be called in a worker thread, by one thread at a time.
+    """The store. Safe for use from several threads and processes; nothing is touched before the first call.
 
     Args:
-        folder: Its folder, within the cache.
-        total_bytes: How much it keeps; several processes together may exceed it by an eighth each, for a while.
-        min_bytes: Smaller bodies are not kept.
-        max_bytes: Larger ones neither.
+        folder: Where it is; made when missing.
+        limit_bytes: How much it may hold; several processes may exceed it by a quarter each for a while.
     """
 
-    def __init__(
-        self,
-        folder: str,
-        *,
-        total_bytes: int = TOTAL_BYTES,
-        min_bytes: int = MIN_BODY_BYTES,
-        max_bytes: int = MAX_BODY_BYTES,
-    ) -> None:
+    def __init__(self, folder: str, *, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
         self._folder = folder
-        self._limit = total_bytes
-        self._min = min_bytes
-        self._max = max_bytes
-        self._used = 0
-        self._added = 0
-        self._counted = False
-
-    def wants(self, size: int) -> bool:
-        """Say whether a body of this many bytes is kept."""
-        return self._min <= size <= self._max
-
-    def put(self, digest: bytes, body: bytes) -> bool:
-        """Keep a body.
-
-        Args:
-            digest: Its sha256; the caller has just checked it.
-            body: The content.
-
-        Returns:
-            Whether it is kept: not if its size is out of bounds, or the disk refuses.
-        """
-        if not self.wants(len(body)):
-            return False
-        path = self._path(digest)
-        try:
-            os.utime(path)
-        except OSError:
-            if not self._write(path, body):
-                return False
-            self._account(len(body))
-        return True
+        self._limit_bytes = limit_bytes
+        self._lock = threading.Lock()
+        self._held_bytes = -1
+        self._since_walk_bytes = 0
 
     def get(self, digest: bytes) -> bytes | None:
-        """Return a body, and note that it was used; None if it is not there. A damaged one is removed."""
+        """Return the body with this digest, verified, and mark it as used; None where there is none.
+
+        Args:
+            digest: Its sha256.
+        """
         path = self._path(digest)
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(fd, "rb") as file:
-                body = file.read(self._max + 1)
+            content = _read(path)
         except OSError:
             return None
-        if hashlib.sha256(body).digest() != digest:
-            self._remove(path, 0)
+        if content is None or hashlib.sha256(content).digest() != digest:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
             return None
+        _mark_used(path)
+        return content
+
+    def has(self, digest: bytes) -> bool:
+        """Say whether there is a body with this digest, without a look at its content."""
+        try:
+            return stat.S_ISREG(os.lstat(self._path(digest)).st_mode)
+        except OSError:
+            return False
+
+    def put(self, digest: bytes, content: bytes) -> None:
+        """Keep a body, if it has a size that differences are made for and the disk takes it.
+
+        Args:
+            digest: Its sha256.
+            content: The body.
+        """
+        if not bodies.MIN_DELTA_BYTES <= len(content) <= min(bodies.MAX_DELTA_BYTES, self._limit_bytes):
+            return
+        path = self._path(digest)
+        if self.has(digest):
+            _mark_used(path)
+            return
         with contextlib.suppress(OSError):
-            os.utime(path)
-        return body
-
-    def __contains__(self, digest: bytes) -> bool:
-        return os.path.exists(self._path(digest))
-
-    @property
-    def used_bytes(self) -> int:
-        """What the store holds, as far as this process knows."""
-        if not self._counted:
-            self._recount()
-        return self._used
+            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+            self._write(path, content)
+            self._count(len(content))
 
     def _path(self, digest: bytes) -> str:
-        name = digest.hex()
-        return f"{self._folder}/{name[:2]}/{name}"
+        return os.path.join(self._folder, digest.hex())
 
-    def _write(self, path: str, body: bytes) -> bool:
-        fresh = f"{path}.{secrets.token_hex(6)}{_SUFFIX}"
+    def _write(self, path: str, content: bytes) -> None:
+        fresh = os.path.join(self._folder, _TEMPORARY + secrets.token_hex(8))
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            private.folder(self._folder)
-            private.folder(os.path.dirname(path))
-            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, private.FILE_MODE)
-            try:
-                with open(fd, "wb") as file:
-                    file.write(body)
-                os.rename(fresh, path)
-            except OSError:
-                self._remove(fresh, 0)
-                raise
-        except (OSError, errors.LocalError):
-            return False
-        return True
+            with open(fd, "wb") as file:
+                file.write(content)
+            os.rename(fresh, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(fresh)
+            raise
 
-    def _account(self, size: int) -> None:
-        self._used += size
-        self._added += size
-        if not self._counted or self._used > self._limit or self._added > self._limit * _RECOUNT:
-            self._recount()
+    def _count(self, added_bytes: int) -> None:
+        """Add to the account; walk and evict when it says so."""
+        with self._lock:
+            self._held_bytes += added_bytes
+            self._since_walk_bytes += added_bytes
+            unknown = self._held_bytes < added_bytes
+            due = self._since_walk_bytes > self._limit_bytes * _WALK_SHARE
+            if unknown or due or self._held_bytes > self._limit_bytes:
+                self._walk()
 
-    def _recount(self) -> None:
-        """Walk the store, and make room if it is too full."""
-        kept = self._walk()
-        self._used = sum(one.size for one in kept)
-        self._added, self._counted = 0, True
-        if self._used <= self._limit:
-            return
-        kept.sort()
-        for one in kept:
-            if self._used <= self._limit * _KEEP:
-                break
-            self._remove(one.path, one.size)
-
-    def _walk(self) -> list[_Kept]:
-        found = []
-        stale_s = time.time() - _STALE_S
-        for shelf in _listing(self._folder):
-            for file in _listing(shelf.path):
-                try:
-                    status = file.stat(follow_symlinks=False)
-                except OSError:
-                    continue
-                if file.name.endswith(_SUFFIX) and status.st_mtime < stale_s:
-                    # Left behind by a process that was killed.
-                    self._remove(file.path, 0)
-                else:
-                    found.append(_Kept(status.st_mtime_ns, file.path, status.st_size))
-        return found
-
-    def _remove(self, path: str, size: int) -> None:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-        self._used -= size
+    def _walk(self) -> None:
+        """Count what is there, and evict the oldest where it is too much."""
+        found = _bodies_in(self._folder)
+        held_bytes = sum(size for _, size, _ in found)
+        if held_bytes > self._limit_bytes:
+            for _, size, path in sorted(found):
+                if held_bytes <= self._limit_bytes * _LOW_WATER:
+                    break
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+                held_bytes -= size
+        self._held_bytes = held_bytes
+        self._since_walk_bytes = 0
 
 
-def _listing(folder: str) -> list[os.DirEntry[str]]:
+def _bodies_in(folder: str) -> list[tuple[int, int, str]]:
+    """Return time of use, size and path of every body; removes what a killed process left behind."""
+    found = []
+    with os.scandir(folder) as listing:
+        for item in listing:
+            with contextlib.suppress(OSError):
+                status = item.stat(follow_symlinks=False)
+                if _NAME.fullmatch(item.name):
+                    found.append((status.st_mtime_ns, status.st_size, item.path))
+                elif item.name.startswith(_TEMPORARY) and status.st_mtime < time.time() - _STALE_S:
+                    os.unlink(item.path)
+    return found
+
+
+def _read(path: str) -> bytes | None:
+    """Return what a file holds; None where it is larger than any body, and so none of ours.
+
+    Raises:
+        OSError: It is not there, or may not be read.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        with os.scandir(folder) as listing:
-            return list(listing)
-    except OSError:
-        return []
+        content = atomic.read_upto(fd, bodies.MAX_DELTA_BYTES)
+    finally:
+        os.close(fd)
+    return content if content and len(content) <= bodies.MAX_DELTA_BYTES else None
+
+
+def _mark_used(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.utime(path)

@@ -41,6 +41,9 @@ _BY_POLICY: Final = frozenset({problem.Reason.SPECIAL, problem.Reason.LINK_ESCAP
 # Trouble that goes away when the path is looked at and sent again.
 _PASSING: Final = frozenset({problem.Reason.CHANGED_IN_TRANSIT, problem.Reason.UNSTABLE})
 
+# Ops that change what the app sees.
+_DISTURBING: Final = frozenset({ops.Action.PUT, ops.Action.DELETE})
+
 
 class Source:
     """One sync's laptop side.
@@ -123,6 +126,7 @@ class Engine:
         self.sources = list(sources)
         self.replicas: dict[str, Replica] = {}
         self.paused = False
+        self._gate_closed = False
         self._choose_hooks = choose_hooks
         self._approved: set[tuple[int, str]] = set()
         self._git = False
@@ -341,11 +345,31 @@ class Engine:
     def pause(self) -> list[Command]:
         """Send nothing until `resume`; what is under way is finished."""
         self.paused = True
+        self._in_sync = self._settled = False
         return []
 
     def resume(self, now_s: float) -> list[Command]:
         """Go on sending."""
         self.paused = False
+        return self.advance(now_s)
+
+    def close_gate(self) -> None:
+        """Send nothing until `open_gate`: a build is about to change what there is to send."""
+        self._gate_closed = True
+        self._in_sync = self._settled = False
+
+    def open_gate(self, now_s: float) -> list[Command]:
+        """Send what was found meanwhile, as one batch."""
+        self._gate_closed = False
+        return self.advance(now_s)
+
+    def pulled(self, name: str, root: int, path: str, entry: Entry, now_s: float) -> list[Command]:
+        """Take up that the laptop now has a replica's own version of a path: it is managed there as it is."""
+        replica = self.replicas[name]
+        self.sources[root].wanted.put(path, entry)
+        for other in self.replicas.values():
+            self._touch(other, root, path)
+        replica.forced[root, path] = ops.adopt(root, path, entry)
         return self.advance(now_s)
 
     def approve(self, now_s: float) -> list[Command]:
@@ -376,7 +400,7 @@ class Engine:
         return found + self._dispatch_all(now_s)
 
     def _dispatch_all(self, now_s: float) -> list[Command]:
-        if self.paused or not all(source.scanned for source in self.sources):
+        if self.paused or self._gate_closed or not all(source.scanned for source in self.sources):
             return []
         found: list[Command] = []
         for replica in self.replicas.values():
@@ -415,7 +439,8 @@ class Engine:
                 ops=part,
                 hooks=self._choose_hooks(part),
                 # Until the first sync is complete the app is not disturbed by what overtakes it.
-                reload=not (first and replica.flights),
+                # Nor is it by what only changes hands.
+                reload=not (first and replica.flights) and any(op.action in _DISTURBING for op in part),
                 urgent=sum(op.body_bytes for op in part) <= URGENT_BYTES,
                 git=self._git,
                 began_s=now_s if self._tally.began_s is None else self._tally.began_s,
@@ -475,7 +500,7 @@ class Engine:
         done = bool(self.replicas) and all(replica.synced for replica in self.replicas.values())
         if not done:
             self._settled = self._in_sync = False
-        elif not self._settled and not self.paused:
+        elif not (self._settled or self.paused or self._gate_closed):
             failed, skipped, held = self.troubles()
             self._settled = True
             self._in_sync = not failed and not held

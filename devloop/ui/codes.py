@@ -34,6 +34,16 @@ CODES: Final[dict[str, Code]] = {
         "A verb or an option does not exist, a value is missing, or two options exclude each other. Nothing was done.",
         "`devloop --help` lists the verbs, `devloop VERB --help` the options of one.",
     ),
+    "DL0101": Code(
+        "no such service",
+        "The command names a service that devloop.yaml does not have, or that is not being watched.",
+        "Check the name: `devloop status` lists what is watched.",
+    ),
+    "DL0102": Code(
+        "a service without an app",
+        "The service has no `command`, so there is nothing that devloop could restart.",
+        "Give it `command:` and `reload: supervise`, or restart the app yourself.",
+    ),
     "DL0200": Code(
         "devloop.yaml is wrong",
         "The file, or something that it refers to, cannot be used. The message says where: file:line:column.",
@@ -91,6 +101,16 @@ CODES: Final[dict[str, Code]] = {
         "`devloop init` does not overwrite a file that is there.",
         "Edit it, or run `devloop init --force` to replace it.",
     ),
+    "DL0210": Code(
+        "nothing to watch",
+        "devloop.yaml is valid, but it has no services.",
+        "Add one under `services:`; `devloop init` in an empty folder shows how.",
+    ),
+    "DL0211": Code(
+        "a cluster is not reached yet",
+        "The service names a workload in a cluster. This version syncs to targets on this machine only.",
+        "Give the service `target: {local: DIR}` in place of `workload:` or `selector:`.",
+    ),
     "DL0300": Code(
         "something on this machine does not work",
         "The laptop's disk, a process or a limit of the system is in the way. The message says which.",
@@ -101,6 +121,42 @@ CODES: Final[dict[str, Code]] = {
         "A sync may not read from or write to this folder: a local target must be empty or made by devloop, the two "
         "sides may not contain each other, and folders of the system are never a target.",
         "Name another folder. For a local target, a new one such as ./.devloop/NAME.",
+    ),
+    "DL0320": Code(
+        "git could not be read",
+        "The repository's index or configuration cannot be read, so it is not known what git ignores.",
+        "Run `git status` in the folder: it says what is wrong. Nothing is synced until it works.",
+    ),
+    "DL0330": Code(
+        "inotify watches ran out",
+        "The system allows each user so many watched folders in all programs together. devloop polls what it "
+        "cannot watch, which is slower.",
+        "Raise the limit with the printed sysctl line, or ignore folders that need not be synced.",
+    ),
+    "DL0331": Code(
+        "inotify instances ran out",
+        "Too many programs of this user watch something, so the folder is polled.",
+        "Raise fs.inotify.max_user_instances with the printed sysctl line, or close some programs.",
+    ),
+    "DL0340": Code(
+        "nothing watches this project",
+        "The command asks the process that `devloop watch` started, and there is none for this project.",
+        "Run `devloop watch`, or name the project with `--file`.",
+    ),
+    "DL0341": Code(
+        "the watching process does not answer",
+        "It is there, but did not answer in time.",
+        "Try again. `devloop stop --force` ends it; nothing is lost, because the disk is the truth.",
+    ),
+    "DL0342": Code(
+        "the background watch ended",
+        "`devloop watch --detach` started it, and it ended before it was in sync.",
+        "Its last lines are printed above; `devloop watch` in the foreground shows everything.",
+    ),
+    "DL0350": Code(
+        "the demo failed",
+        "A step of `devloop demo` did not come to its end.",
+        "Run it again with `--keep` and look at the project that it made.",
     ),
     "DL0400": Code(
         "someone else owns this",
@@ -145,6 +201,56 @@ CODES: Final[dict[str, Code]] = {
         "the agent refused or failed",
         "The agent could not start, or could not do its part. Its own words are in the message.",
         "Follow the hint. The target's files are whole: each is either the old or the new one.",
+    ),
+    "DL0601": Code(
+        "the agent did not start in time",
+        "The agent's process was started and has not said that it is ready.",
+        "See its log, which the message names. A very large target takes time to be verified.",
+    ),
+    "DL0602": Code(
+        "the agent ended at once",
+        "The agent's process ended before it was ready.",
+        "See its log, which the message names.",
+    ),
+    "DL0604": Code(
+        "no key to talk to the agent",
+        "The file with the agent's key is missing or not yours to read.",
+        "See that the agent runs, and that you are the user that it runs as.",
+    ),
+    "DL0605": Code(
+        "the agent has no place for its state",
+        "The folder for the agent's own state cannot be written.",
+        "Make it writable for the user that the message names.",
+    ),
+    "DL0606": Code(
+        "the agent cannot listen",
+        "The socket or port that the agent was told to listen on is not to be had.",
+        "End what uses it, or choose another.",
+    ),
+    "DL0610": Code(
+        "the target cannot be written",
+        "The agent is there, but a folder that it should keep in sync cannot be written.",
+        "Make the folder writable for the user that the message names.",
+    ),
+    "DL0611": Code(
+        "the agent has other folders",
+        "The agent was started for other syncs than those of devloop.yaml.",
+        "Stop the watch and start it again; in a pod, inject the agent again.",
+    ),
+    "DL0612": Code(
+        "the agent refused",
+        "The agent could not answer a request. The message says why.",
+        "Follow the message; `devloop status` shows how the target stands.",
+    ),
+    "DL0613": Code(
+        "too large to pull",
+        "A file that `pull:` names is larger than devloop takes over.",
+        "Narrow the pattern, or copy the file by hand.",
+    ),
+    "DL0614": Code(
+        "not a file to pull",
+        "The file is not one that `pull:` asks for, or it changed while it was read.",
+        "Run `devloop pull` again.",
     ),
     "DL0999": Code(
         "a bug in devloop",

@@ -92,7 +92,7 @@ def test_an_unknown_verb_is_told_the_near_ones(word: str, hint: str, capsys: pyt
 
 
 def test_an_unknown_verb_that_is_like_none_is_told_all(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "hint: one of init, explain" in run.devloop(capsys, "zzzzzz").err
+    assert "hint: one of demo, init, " in run.devloop(capsys, "zzzzzz").err
 
 
 def test_a_verb_ends_with_the_status_that_it_returns(

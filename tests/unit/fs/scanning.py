@@ -1,12 +1,16 @@
 """What the tests of scanning share: rules that check how they are asked, and small trees."""
 
+import hashlib
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from devloop.core import paths
-from devloop.fs import scan, statcache
+import pytest
+
+from devloop.core import entry, paths
+from devloop.fs import hashing, scan, statcache
 
 
 class Verdict(NamedTuple):
@@ -45,3 +49,52 @@ def make(root: Path, *files: str) -> None:
     for path in files:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(path)
+
+
+def file_of(content: str | bytes, *, executable: bool = False) -> entry.Entry:
+    raw = content.encode() if isinstance(content, str) else content
+    return entry.file(hashlib.sha256(raw).digest(), len(raw), executable=executable)
+
+
+def prove_all(subject: scan.Scanner) -> None:
+    """Scan until every stamp is proven, with a clock that makes great steps."""
+    ahead = 0
+    real = time.monotonic_ns
+    with pytest.MonkeyPatch.context() as patch:
+        while subject.unproven:
+            ahead += 10_000_000_000
+            now = real() + ahead
+            patch.setattr(time, "monotonic_ns", lambda now=now: now)
+            subject.scan(subject.unproven)
+
+
+def deny(patch: pytest.MonkeyPatch, call: str, name: str) -> None:
+    """Make opening everything of that name fail, as it does for anyone but root."""
+    real = getattr(os, call)
+
+    def denied(path: Any, *args: Any, **options: Any) -> Any:
+        if os.path.basename(os.fspath(path)) == name:
+            raise PermissionError(13, "Permission denied")
+        return real(path, *args, **options)
+
+    patch.setattr(os, call, denied)
+
+
+def append(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"more\n")
+
+
+def meddle(patch: pytest.MonkeyPatch, act: Callable[[], object], times: int) -> None:
+    """Do something to the disk after each of the first reads of content."""
+    real, left = hashing.read_into, times
+
+    def reading(fd: int, buffer: memoryview) -> int:
+        nonlocal left
+        count = real(fd, buffer)
+        if left:
+            left -= 1
+            act()
+        return count
+
+    patch.setattr(hashing, "read_into", reading)

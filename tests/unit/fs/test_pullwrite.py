@@ -1,36 +1,38 @@
-"""A pull never destroys what the laptop has."""
+"""A pull replaces what the agent acked, and nothing else."""
 
+import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from devloop import errors
-from devloop.core import entry, problem
+from devloop.core import entry, paths
 from devloop.fs import pullwrite
 
-OLD, NEW, OTHER = b"old content", b"the pod's content", b"the user's own"
+OLD, NEW, MINE = b"old\n", b"new\n", b"min\n"
 
 
-def entry_of(content: bytes, *, executable: bool = False) -> entry.Entry:
+def file(content: bytes, *, executable: bool = False) -> entry.Entry:
     return entry.file(hashlib.sha256(content).digest(), len(content), executable=executable)
 
 
-class Trash:
-    """Keeps contents in memory; may do something to the disk, or fail, while it does."""
+class Keeper:
+    """A trash that remembers what it was given, and may do something first."""
 
-    def __init__(self, meanwhile: Callable[[], object] = lambda: None) -> None:
-        self.kept: list[tuple[str, bytes]] = []
-        self._meanwhile = meanwhile
+    def __init__(self) -> None:
+        self.kept: list[tuple[str, str, bytes]] = []
 
-    def keep(self, path: str, source: str | int) -> str:
-        assert isinstance(source, int)
-        self.kept.append((path, os.pread(source, 10**6, 0)))
-        self._meanwhile()
-        return f"trash/{path}"
+    def __call__(self, path: str, source: str) -> str:
+        self.kept.append((path, source, Path(source).read_bytes()))
+        return "trash"
+
+
+@pytest.fixture
+def keep() -> Keeper:
+    return Keeper()
 
 
 @pytest.fixture
@@ -41,247 +43,260 @@ def root(tmp_path: Path) -> Path:
 
 def pull(
     root: Path,
-    path: str = "f",
+    keep: Keeper,
+    path: str = "a/f.py",
     *,
+    expected: entry.Entry | None = None,
     content: bytes = NEW,
-    expected: bytes | None = OLD,
-    new: entry.Entry | None = None,
-    trash: Trash | None = None,
-) -> pullwrite.PullOutcome:
-    before = len(os.listdir("/dev/fd"))
-    outcome = pullwrite.write_pulled(
-        str(root),
-        path,
-        [content[:5], content[5:]],
-        None if expected is None else entry_of(expected),
-        new or entry_of(content),
-        trash=trash or Trash(),
-    )
-    assert len(os.listdir("/dev/fd")) == before
-    assert [name for _, _, files in os.walk(root) for name in files if name.endswith("~")] == []
-    return outcome
+    executable: bool = False,
+) -> str:
+    new = file(content, executable=executable)
+    return pullwrite.write_pulled(str(root), path, content, expected, new, keep).conflict
 
 
-def assert_conflict(root: Path, outcome: pullwrite.PullOutcome, path: str = "f") -> None:
-    assert outcome.pulled is pullwrite.Pulled.CONFLICT
-    assert outcome.problem is not None
-    assert outcome.problem.reason is problem.Reason.CONFLICT
-    assert outcome.problem.path == path
-    assert outcome.conflict == f".devloop/conflicts/{path}.{hashlib.sha256(NEW).hexdigest()[:12]}"
-    assert outcome.conflict in outcome.problem.detail
-    assert (root / outcome.conflict).read_bytes() == NEW
+def put(root: Path, content: bytes = OLD, path: str = "a/f.py", mode: int = 0o644) -> Path:
+    at = root / path
+    at.parent.mkdir(parents=True, exist_ok=True)
+    at.write_bytes(content)
+    at.chmod(mode)
+    return at
 
 
-def test_a_file_with_the_acknowledged_content_is_replaced_and_kept_in_the_trash(root: Path) -> None:
-    (root / "f").write_bytes(OLD)
-    trash = Trash()
-    outcome = pull(root, trash=trash)
-    assert outcome == pullwrite.PullOutcome(pullwrite.Pulled.WRITTEN, kept="trash/f")
-    assert (root / "f").read_bytes() == NEW
-    assert trash.kept == [("f", OLD)]
+def everything(root: Path) -> list[str]:
+    return sorted(str(at.relative_to(root)) for at in root.rglob("*") if not at.is_dir() or at.is_symlink())
 
 
-def test_a_new_file_is_made_with_its_folders(root: Path) -> None:
-    trash = Trash()
-    outcome = pull(root, "a/b/f", expected=None, trash=trash)
-    assert outcome == pullwrite.PullOutcome(pullwrite.Pulled.WRITTEN)
-    assert (root / "a/b/f").read_bytes() == NEW
-    assert not trash.kept
+def test_a_new_file_is_written_with_its_parents(root: Path, keep: Keeper) -> None:
+    assert pull(root, keep, "a/b/f.py") == ""
+    assert (root / "a/b/f.py").read_bytes() == NEW
+    assert everything(root) == ["a/b/f.py"]
+    assert not keep.kept
 
 
-def test_an_empty_file(root: Path) -> None:
-    assert pull(root, content=b"", expected=None).pulled is pullwrite.Pulled.WRITTEN
-    assert (root / "f").read_bytes() == b""
+def test_what_was_acked_is_replaced_and_kept_first(root: Path, keep: Keeper) -> None:
+    at = put(root)
+    inode = at.stat().st_ino
+    assert pull(root, keep, expected=file(OLD)) == ""
+    assert at.read_bytes() == NEW
+    assert at.stat().st_ino != inode
+    assert keep.kept == [("a/f.py", str(at), OLD)]
+    assert everything(root) == ["a/f.py"]
 
 
-def test_a_file_without_hard_links_to_make_is_renamed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", refuse)
-    assert pull(root, expected=None).pulled is pullwrite.Pulled.WRITTEN
-    assert (root / "f").read_bytes() == NEW
-
-
-def test_a_file_that_changed_on_the_laptop_stays(root: Path) -> None:
-    (root / "f").write_bytes(OTHER)
-    trash = Trash()
-    assert_conflict(root, pull(root, trash=trash))
-    assert (root / "f").read_bytes() == OTHER
-    assert not trash.kept
+def test_a_file_that_says_the_same_is_left_alone(root: Path, keep: Keeper) -> None:
+    at = put(root, NEW)
+    before = at.stat()
+    for expected in (None, file(OLD), file(NEW)):
+        assert pull(root, keep, expected=expected) == ""
+    assert at.stat().st_ctime_ns == before.st_ctime_ns
+    assert not keep.kept
 
 
-def test_a_file_that_the_pod_thinks_is_new_stays(root: Path) -> None:
-    (root / "d").mkdir()
-    (root / "d" / "f").write_bytes(OTHER)
-    assert_conflict(root, pull(root, "d/f", expected=None), "d/f")
-    assert (root / "d" / "f").read_bytes() == OTHER
+@pytest.mark.parametrize("expected", [None, file(OLD), file(MINE, executable=True)])
+def test_an_edited_file_stays_and_the_pods_goes_aside(root: Path, keep: Keeper, expected: entry.Entry | None) -> None:
+    at = put(root, MINE)
+    aside = pull(root, keep, expected=expected)
+    assert aside == str(root / ".devloop/conflicts/a/f.py")
+    assert Path(aside).read_bytes() == NEW
+    assert at.read_bytes() == MINE
+    assert not keep.kept
+    assert everything(root) == [".devloop/conflicts/a/f.py", "a/f.py"]
 
 
-def test_a_file_that_was_deleted_on_the_laptop_stays_deleted(root: Path) -> None:
-    assert_conflict(root, pull(root))
-    assert not (root / "f").exists()
+@pytest.mark.parametrize("parent", [True, False])
+def test_a_deleted_file_stays_deleted(root: Path, keep: Keeper, parent: bool) -> None:
+    if parent:
+        (root / "a").mkdir()
+    assert pull(root, keep, expected=file(OLD)) == str(root / ".devloop/conflicts/a/f.py")
+    assert not (root / "a/f.py").exists()
+    assert (root / "a").exists() is parent
 
 
-def test_the_same_conflict_is_put_aside_once(root: Path) -> None:
-    (root / "f").write_bytes(OTHER)
-    pull(root)
-    pull(root)
-    assert len(list((root / ".devloop/conflicts").iterdir())) == 1
-
-
-def test_a_file_that_already_is_the_pods_is_left_alone(root: Path) -> None:
-    (root / "f").write_bytes(NEW)
-    trash = Trash()
-    assert pull(root, trash=trash) == pullwrite.PullOutcome(pullwrite.Pulled.UNCHANGED)
-    assert not trash.kept
-
-
-@pytest.mark.parametrize("how", ["rewritten", "replaced", "removed"])
-def test_a_save_right_before_the_rename_wins(root: Path, how: str) -> None:
-    (root / "f").write_bytes(OLD)
-
-    def save() -> None:
-        if how == "rewritten":
-            (root / "f").write_bytes(OTHER)
-            return
-        (root / "f").unlink()
-        if how == "replaced":
-            (root / "f").write_bytes(OTHER)
-
-    outcome = pull(root, trash=Trash(save))
-    assert_conflict(root, outcome)
-    if how == "removed":
-        assert not (root / "f").exists()
+@pytest.mark.parametrize("expected", [None, file(OLD), entry.link(b"target"), entry.folder()])
+@pytest.mark.parametrize("kind", ["link", "dangling", "folder", "pipe"])
+def test_what_is_no_file_is_a_conflict(root: Path, keep: Keeper, kind: str, expected: entry.Entry | None) -> None:
+    put(root, OLD, "target")
+    at = root / "f"
+    if kind == "link":
+        at.symlink_to("target")
+    elif kind == "dangling":
+        at.symlink_to("gone")
+    elif kind == "folder":
+        at.mkdir()
     else:
-        assert (root / "f").read_bytes() == OTHER
+        os.mkfifo(at)
+    assert pull(root, keep, "f", expected=expected) == str(root / ".devloop/conflicts/f")
+    assert (root / "target").read_bytes() == OLD
+    assert not (root / "gone").exists()
+    assert not keep.kept
 
 
-def test_a_file_that_appears_right_before_it_is_made_wins(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("expected", [None, file(OLD)])
+def test_a_linked_parent_is_not_followed(
+    root: Path, keep: Keeper, tmp_path: Path, expected: entry.Entry | None
+) -> None:
+    outside = put(tmp_path, OLD, "outside/f.py")
+    (root / "a").symlink_to(tmp_path / "outside")
+    (root / "file").touch()
+    assert pull(root, keep, "a/f.py", expected=expected) == str(root / ".devloop/conflicts/a/f.py")
+    assert pull(root, keep, "a/new/f.py", expected=expected)
+    assert pull(root, keep, "file/f.py", expected=expected)
+    assert outside.read_bytes() == OLD
+    assert everything(tmp_path / "outside") == ["f.py"]
+
+
+def test_a_linked_conflict_folder_is_not_followed(root: Path, keep: Keeper, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (root / ".devloop").symlink_to(tmp_path / "outside")
+    at = put(root, MINE)
+    with pytest.raises(OSError, match=r"."):
+        pull(root, keep, expected=file(OLD))
+    assert everything(tmp_path / "outside") == []
+    assert at.read_bytes() == MINE
+
+
+def test_the_root_itself_may_be_a_link(root: Path, keep: Keeper, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(root)
+    assert pull(tmp_path / "link", keep) == ""
+    assert (root / "a/f.py").read_bytes() == NEW
+
+
+def test_an_edit_while_the_old_file_is_kept_wins(root: Path) -> None:
+    at = put(root)
+
+    class Editor(Keeper):
+        def __call__(self, path: str, source: str) -> str:
+            at.write_bytes(MINE)
+            return super().__call__(path, source)
+
+    assert pull(root, Editor(), expected=file(OLD)) == str(root / ".devloop/conflicts/a/f.py")
+    assert at.read_bytes() == MINE
+    assert everything(root) == [".devloop/conflicts/a/f.py", "a/f.py"]
+
+
+def test_a_file_that_appears_meanwhile_wins(root: Path, keep: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.link
 
-    def late(*args: str, **options: int) -> None:
-        (root / "f").write_bytes(OTHER)
-        real(*args, **options)  # type: ignore[arg-type]
+    def raced(*args: object, **kwargs: object) -> None:
+        monkeypatch.setattr(os, "link", real)
+        put(root, MINE)
+        real(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(os, "link", late)
-    assert_conflict(root, pull(root, expected=None))
-    assert (root / "f").read_bytes() == OTHER
-
-
-def test_a_full_trash_stops_the_pull(root: Path) -> None:
-    (root / "f").write_bytes(OLD)
-
-    def full() -> None:
-        raise errors.LocalError("cannot keep f in the trash: No space left on device")
-
-    outcome = pull(root, trash=Trash(full))
-    assert outcome.pulled is pullwrite.Pulled.FAILED
-    assert outcome.problem is not None
-    assert "No space left" in outcome.problem.detail
-    assert (root / "f").read_bytes() == OLD
+    monkeypatch.setattr(os, "link", raced)
+    assert pull(root, keep) == str(root / ".devloop/conflicts/a/f.py")
+    assert (root / "a/f.py").read_bytes() == MINE
 
 
-@pytest.mark.parametrize("content", [NEW[:-1], NEW + b"more", NEW[:-1] + b"X"])
-def test_damaged_content_is_not_written(root: Path, content: bytes) -> None:
-    (root / "f").write_bytes(OLD)
-    outcome = pull(root, content=content, new=entry_of(NEW))
-    assert outcome.problem is not None
-    assert outcome.problem.reason is problem.Reason.CHANGED_IN_TRANSIT
-    assert (root / "f").read_bytes() == OLD
+def test_a_file_system_without_hard_links_will_do(root: Path, keep: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert pull(root, keep) == ""
+    assert everything(root) == ["a/f.py"]
 
 
-def test_a_transfer_that_ends_early_changes_nothing(root: Path) -> None:
-    (root / "f").write_bytes(OLD)
+def test_where_the_trash_fails_nothing_is_replaced(root: Path) -> None:
+    at = put(root)
 
-    def broken() -> Iterator[bytes]:
-        yield NEW[:3]
-        raise errors.LinkError("the link ended")
+    class Full(Keeper):
+        def __call__(self, path: str, source: str) -> str:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(errors.LinkError):
-        pullwrite.write_pulled(str(root), "f", broken(), entry_of(OLD), entry_of(NEW), trash=Trash())
-    assert (root / "f").read_bytes() == OLD
-    assert os.listdir(root) == ["f"]
-
-
-def test_the_mode_is_kept_and_the_execute_bit_follows_the_pod(root: Path) -> None:
-    (root / "f").write_bytes(OLD)
-    (root / "f").chmod(0o640)
-    pull(root, new=entry_of(NEW, executable=True))
-    assert stat.S_IMODE((root / "f").stat().st_mode) == 0o750
-    pull(root, content=OLD, expected=NEW)
-    assert stat.S_IMODE((root / "f").stat().st_mode) == 0o640
-    pull(root, "new", expected=None, new=entry_of(NEW, executable=True))
-    assert os.access(root / "new", os.X_OK)
+    with pytest.raises(OSError, match="No space"):
+        pull(root, Full(), expected=file(OLD))
+    assert at.read_bytes() == OLD
+    assert everything(root) == ["a/f.py"]
 
 
-def test_the_execute_bit_alone(root: Path) -> None:
-    (root / "f").write_bytes(NEW)
-    assert pull(root, expected=NEW, new=entry_of(NEW, executable=True)).pulled is pullwrite.Pulled.WRITTEN
-    assert os.access(root / "f", os.X_OK)
+@pytest.mark.parametrize(("old", "new", "mode"), [(0o644, True, 0o755), (0o755, False, 0o644), (0o600, True, 0o700)])
+def test_the_executable_bit_is_the_pods_and_the_rest_the_laptops(
+    root: Path, keep: Keeper, old: int, new: bool, mode: int
+) -> None:
+    at = put(root, mode=old)
+    assert pull(root, keep, expected=file(OLD, executable=bool(old & 0o100)), executable=new) == ""
+    assert stat.S_IMODE(at.stat().st_mode) == mode
 
 
-@pytest.mark.parametrize("expected", [None, OLD])
-def test_a_link_in_the_files_place_is_neither_followed_nor_replaced(root: Path, expected: bytes | None) -> None:
-    (root.parent / "outside").write_bytes(OLD)
-    (root / "f").symlink_to(root.parent / "outside")
-    assert_conflict(root, pull(root, expected=expected))
-    assert (root / "f").is_symlink()
-    assert (root.parent / "outside").read_bytes() == OLD
+def test_a_change_of_the_executable_bit_alone_is_taken_over(root: Path, keep: Keeper) -> None:
+    at = put(root, NEW)
+    assert pull(root, keep, expected=file(NEW), executable=True) == ""
+    assert os.access(at, os.X_OK)
+    assert len(keep.kept) == 1
 
 
-@pytest.mark.parametrize("kind", ["folder", "fifo"])
-def test_something_else_in_the_files_place_stays(root: Path, kind: str) -> None:
-    (root / "f").mkdir() if kind == "folder" else os.mkfifo(root / "f")
-    assert_conflict(root, pull(root, expected=None))
-    assert not (root / "f").is_file()
+def test_a_new_executable_file_is_executable(root: Path, keep: Keeper) -> None:
+    pull(root, keep, executable=True)
+    assert os.access(root / "a/f.py", os.X_OK)
 
 
-def test_nothing_is_written_through_a_link_on_the_way(root: Path) -> None:
-    outside = root.parent / "outside"
-    outside.mkdir()
-    (root / "d").symlink_to(outside)
-    outcome = pull(root, "d/f", expected=None)
-    assert outcome.pulled is pullwrite.Pulled.FAILED
-    assert outcome.problem is not None
-    assert outcome.problem.reason is problem.Reason.IN_THE_WAY
-    assert outcome.problem.side is problem.Side.LAPTOP
-    (root / "f").write_bytes(OTHER)
-    (root / ".devloop").symlink_to(outside)
-    assert pull(root).pulled is pullwrite.Pulled.FAILED
-    assert os.listdir(outside) == []
+def test_different_conflicts_of_one_path_are_all_kept_and_equal_ones_once(root: Path, keep: Keeper) -> None:
+    put(root, MINE)
+    names = [pull(root, keep, content=content) for content in (b"1", b"2", b"1", b"3", b"2")]
+    base = str(root / ".devloop/conflicts/a/f.py")
+    assert names == [base, base + ".1", base, base + ".2", base + ".1"]
+    assert Path(base + ".2").read_bytes() == b"3"
 
 
-def test_a_file_where_a_folder_is_needed_stays(root: Path) -> None:
-    (root / "d").write_bytes(OTHER)
-    outcome = pull(root, "d/f", expected=None)
-    assert outcome.problem is not None
-    assert outcome.problem.reason is problem.Reason.IN_THE_WAY
-    assert (root / "d").read_bytes() == OTHER
+def test_a_conflict_finds_a_place_where_another_is_in_the_way(root: Path, keep: Keeper) -> None:
+    put(root, MINE, "a")
+    assert pull(root, keep, "a") == str(root / ".devloop/conflicts/a")
+    assert pull(root, keep, "a/b", content=b"below") == str(root / ".devloop/conflicts/b")
+    put(root, MINE, "c/d")
+    assert pull(root, keep, "c/d") == str(root / ".devloop/conflicts/c/d")
+    assert pull(root, keep, "c", content=b"above") == str(root / ".devloop/conflicts/c.1")
 
 
-@pytest.mark.parametrize("path", ["../x", "/x", "a/../../x", "a\0b", "", ".git/hooks/pre-commit", ".devloop/x"])
-def test_paths_that_no_entry_can_have_are_refused(root: Path, path: str) -> None:
-    outcome = pull(root, path, expected=None)
-    assert outcome.problem is not None
-    assert outcome.problem.reason is problem.Reason.UNSAFE_NAME
-    assert os.listdir(root) == []
+def test_there_is_an_end_to_conflicts(root: Path, keep: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pullwrite, "MAX_CONFLICTS", 2)
+    put(root, MINE)
+    for content in (b"1", b"2"):
+        pull(root, keep, content=content)
+    with pytest.raises(FileExistsError):
+        pull(root, keep, content=b"3")
 
 
-def test_only_files_are_pulled(root: Path) -> None:
-    for new in (entry.folder(), entry.link(b"/etc/passwd")):
-        assert pull(root, expected=None, new=new).pulled is pullwrite.Pulled.FAILED
-    assert os.listdir(root) == []
+@pytest.mark.parametrize("name", ["n" * 255, "ü" * 127, "\udcff" * 255])
+def test_names_of_any_length_and_bytes_are_written(root: Path, keep: Keeper, name: str) -> None:
+    assert pull(root, keep, name) == ""
+    (root / name).write_bytes(MINE)
+    for content in (b"1", b"2"):
+        aside = pull(root, keep, name, content=content)
+        assert Path(aside).read_bytes() == content
 
 
-@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "\udcff" * 255])
-def test_the_longest_names(root: Path, name: str) -> None:
-    assert pull(root, name, expected=None).pulled is pullwrite.Pulled.WRITTEN
-    outcome = pull(root, name, content=OTHER, expected=OLD)
-    assert (root / outcome.conflict).read_bytes() == OTHER
+@pytest.mark.parametrize("path", ["../f", "/f", "a/../../f", "", ".git/config", ".devloop/f", "a//b", "f\0"])
+def test_unsafe_paths_are_refused(root: Path, keep: Keeper, path: str) -> None:
+    with pytest.raises(paths.UnsafePathError):
+        pull(root, keep, path)
+    assert everything(root) == []
 
 
-def test_temporary_names_are_hidden_and_of_an_editors_form() -> None:
-    name = pullwrite.temporary_name("f.py")
-    assert name.startswith(".f.py.devloop-")
-    assert name.endswith("~")
+@pytest.mark.parametrize(
+    "segment", [".GIT", ".Git ", ".git.", "git~1", ".g\u200cit", ".DevLoop", ".git::$INDEX_ALLOCATION"]
+)
+def test_disguised_git_folders_are_not_written(root: Path, keep: Keeper, segment: str) -> None:
+    path = f"sub/{segment}/hooks/pre-commit"
+    assert pull(root, keep, path, executable=True).startswith(str(root / ".devloop/conflicts/"))
+    assert not (root / "sub").exists()
+
+
+@pytest.mark.parametrize("new", [file(OLD), entry.folder(), entry.link(b"x")])
+def test_content_that_is_not_the_entrys_is_refused(root: Path, keep: Keeper, new: entry.Entry) -> None:
+    with pytest.raises(ValueError, match="not that of the entry"):
+        pullwrite.write_pulled(str(root), "f", NEW, None, new, keep)
+    assert everything(root) == []
+
+
+def test_a_root_that_is_gone_is_told(root: Path, keep: Keeper) -> None:
+    with pytest.raises(FileNotFoundError):
+        pull(root / "gone", keep)
+    assert not (root / "gone").exists()
+
+
+def test_empty_files_are_files(root: Path, keep: Keeper) -> None:
+    at = put(root, b"")
+    assert pull(root, keep, expected=file(b"")) == ""
+    assert at.read_bytes() == NEW
+    assert pull(root, keep, expected=file(NEW), content=b"") == ""
+    assert at.read_bytes() == b""

@@ -1,169 +1,209 @@
-"""Bodies are kept while there is room, and come back only undamaged."""
+"""Acked bodies are at hand for the next difference; whatever is wrong with the store is a miss."""
 
+import errno
 import hashlib
 import os
 import stat
-import tempfile
-import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from devloop.state import basestore
 
-
-def store(folder: Path, total: int = 1000) -> basestore.BaseStore:
-    return basestore.BaseStore(str(folder / "bodies"), total_bytes=total, min_bytes=10, max_bytes=200)
-
-
-def body_of(number: int, size: int = 100) -> bytes:
-    return (b"%d-" % number * size)[:size]
+KIB = 1024
+BODY = b"b" * (64 * KIB)
 
 
-def digest_of(body: bytes) -> bytes:
-    return hashlib.sha256(body).digest()
+def body(number: int, size: int = 100 * KIB) -> tuple[bytes, bytes]:
+    content = number.to_bytes(4, "big") + bytes(size - 4)
+    return hashlib.sha256(content).digest(), content
 
 
-def age(subject: basestore.BaseStore, body: bytes, seconds: float) -> None:
-    path = subject._path(digest_of(body))
-    at = os.stat(path).st_mtime - seconds
-    os.utime(path, (at, at))
+DIGEST = hashlib.sha256(BODY).digest()
 
 
-def put(subject: basestore.BaseStore, body: bytes) -> bool:
-    return subject.put(digest_of(body), body)
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "bases"
 
 
-def test_a_body_comes_back(tmp_path: Path) -> None:
-    subject = store(tmp_path)
-    body = body_of(1)
-    assert subject.get(digest_of(body)) is None
-    assert put(subject, body)
-    assert put(subject, body)
-    assert digest_of(body) in subject
-    assert subject.get(digest_of(body)) == body
-    assert store(tmp_path).get(digest_of(body)) == body
-    assert subject.used_bytes == 100
+@pytest.fixture
+def subject(folder: Path) -> basestore.BaseStore:
+    return basestore.BaseStore(str(folder), limit_bytes=1000 * KIB)
 
 
-def test_it_is_private(tmp_path: Path) -> None:
-    subject = store(tmp_path)
-    put(subject, body_of(1))
-    for above, folders, files in os.walk(tmp_path / "bodies"):
-        assert stat.S_IMODE(os.stat(above).st_mode) == 0o700
-        assert len(folders) + len(files) == 1
-        for file in files:
-            assert stat.S_IMODE(os.stat(f"{above}/{file}").st_mode) == 0o600
+def set_used(folder: Path, digest: bytes, at_s: int) -> None:
+    os.utime(folder / digest.hex(), (at_s, at_s))
 
 
-@pytest.mark.parametrize("size", [0, 9, 201])
-def test_bodies_out_of_bounds_are_not_kept(tmp_path: Path, size: int) -> None:
-    subject = store(tmp_path)
-    assert not put(subject, body_of(1, size))
-    assert not (tmp_path / "bodies").exists()
+def held_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())
 
 
-@pytest.mark.parametrize("damage", [b"", b"x" * 100, b"x" * 1000])
-def test_a_damaged_body_is_a_miss_and_goes(tmp_path: Path, damage: bytes) -> None:
-    subject = store(tmp_path)
-    body = body_of(1)
-    put(subject, body)
-    Path(subject._path(digest_of(body))).write_bytes(damage)
-    assert subject.get(digest_of(body)) is None
-    assert digest_of(body) not in subject
-    assert put(subject, body)
-    assert subject.get(digest_of(body)) == body
+def test_nothing_is_made_before_it_is_needed(subject: basestore.BaseStore, folder: Path) -> None:
+    assert subject.get(DIGEST) is None
+    assert not subject.has(DIGEST)
+    assert not folder.exists()
 
 
-def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
-    subject = store(tmp_path)
+def test_a_body_is_kept(subject: basestore.BaseStore, folder: Path) -> None:
+    subject.put(DIGEST, BODY)
+    assert subject.has(DIGEST)
+    assert subject.get(DIGEST) == BODY
+    assert basestore.BaseStore(str(folder)).get(DIGEST) == BODY
+
+
+def test_it_is_private(subject: basestore.BaseStore, folder: Path) -> None:
+    subject.put(DIGEST, BODY)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert [stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()] == [0o600]
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"),
+    [(0, False), (64 * KIB - 1, False), (64 * KIB, True), (8 * KIB * KIB, True), (8 * KIB * KIB + 1, False)],
+)
+def test_only_sizes_that_differences_are_made_for_are_kept(folder: Path, size: int, kept: bool) -> None:
+    content = bytes(size)
+    digest = hashlib.sha256(content).digest()
+    subject = basestore.BaseStore(str(folder))
+    subject.put(digest, content)
+    assert subject.has(digest) is kept
+
+
+def truncate(file: Path) -> None:
+    os.truncate(file, 1000)
+
+
+def change(file: Path) -> None:
+    file.write_bytes(b"c" + BODY[1:])
+
+
+def empty(file: Path) -> None:
+    os.truncate(file, 0)
+
+
+def link(file: Path) -> None:
+    file.rename(file.with_name("real"))
+    file.symlink_to("real")
+
+
+def blow_up(file: Path) -> None:
+    os.truncate(file, 9 * KIB * KIB)
+
+
+@pytest.mark.parametrize("damage", [truncate, change, empty, blow_up])
+def test_a_damaged_body_is_a_miss_and_goes(
+    subject: basestore.BaseStore, folder: Path, damage: Callable[[Path], None]
+) -> None:
+    subject.put(DIGEST, BODY)
+    damage(folder / DIGEST.hex())
+    assert subject.get(DIGEST) is None
+    assert not subject.has(DIGEST)
+    subject.put(DIGEST, BODY)
+    assert subject.get(DIGEST) == BODY
+
+
+def test_a_link_or_folder_in_its_place_is_a_miss(subject: basestore.BaseStore, folder: Path) -> None:
+    subject.put(DIGEST, BODY)
+    link(folder / DIGEST.hex())
+    assert subject.get(DIGEST) is None
+    assert not subject.has(DIGEST)
+    (folder / DIGEST.hex()).unlink()
+    (folder / DIGEST.hex()).mkdir()
+    assert subject.get(DIGEST) is None
+    subject.put(DIGEST, BODY)
+    assert not subject.has(DIGEST)
+
+
+def test_the_oldest_go_first(subject: basestore.BaseStore, folder: Path) -> None:
+    entries = [body(number) for number in range(10)]
+    for at_s, (digest, content) in enumerate(entries):
+        subject.put(digest, content)
+        set_used(folder, digest, at_s + 1)
+    assert held_bytes(folder) == 1000 * KIB
+    assert subject.get(entries[0][0]) == entries[0][1]
+    subject.put(*body(10))
+    left = [number for number in range(11) if subject.has(body(number)[0])]
+    assert left == [0, 3, 4, 5, 6, 7, 8, 9, 10]
+
+
+def test_putting_again_is_a_use(subject: basestore.BaseStore, folder: Path) -> None:
+    subject.put(DIGEST, BODY)
+    set_used(folder, DIGEST, 1)
+    subject.put(DIGEST, BODY)
+    assert (folder / DIGEST.hex()).stat().st_mtime > 1
+
+
+def test_it_never_holds_much_more_than_its_limit(folder: Path) -> None:
+    stores = [basestore.BaseStore(str(folder), limit_bytes=1000 * KIB) for _ in range(2)]
+    for number in range(60):
+        stores[number % 2].put(*body(number))
+        assert held_bytes(folder) <= 1500 * KIB
+
+
+def test_what_is_there_from_before_counts(folder: Path) -> None:
     for number in range(10):
-        put(subject, body_of(number))
-        age(subject, body_of(number), 100 - number)
-    assert subject.get(digest_of(body_of(0))) == body_of(0)
-    put(subject, body_of(10))
-    left = {number for number in range(11) if digest_of(body_of(number)) in subject}
-    assert 10 in left
-    assert 0 in left
-    assert left == {0, *range(11 - len(left) + 1, 11)}
-    assert subject.used_bytes <= 1000
+        basestore.BaseStore(str(folder)).put(*body(number))
+    basestore.BaseStore(str(folder), limit_bytes=500 * KIB).put(*body(10))
+    assert held_bytes(folder) <= 500 * KIB
 
 
-def test_a_put_does_not_walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    subject = store(tmp_path, total=10_000)
-    walks = 0
-    real = subject._walk
+def test_the_folder_is_not_walked_at_every_put(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    walks = []
+    real = os.scandir
 
-    def walk() -> list[basestore._Kept]:
-        nonlocal walks
-        walks += 1
-        return real()
+    def counted(path: str) -> object:
+        walks.append(path)
+        return real(path)
 
-    monkeypatch.setattr(subject, "_walk", walk)
+    monkeypatch.setattr(os, "scandir", counted)
+    subject = basestore.BaseStore(str(folder))
     for number in range(50):
-        put(subject, body_of(number))
-    assert walks <= 5
+        subject.put(*body(number))
+    assert len(walks) == 1
 
 
-def test_several_processes_share_the_limit(tmp_path: Path) -> None:
-    one, two = store(tmp_path), store(tmp_path)
-    for number in range(40):
-        put(one if number % 2 else two, body_of(number))
-    used = sum(path.stat().st_size for path in (tmp_path / "bodies").glob("*/*"))
-    assert used <= 1000 * (1 + 2 * basestore._RECOUNT)
+def test_leftovers_of_killed_processes_go(subject: basestore.BaseStore, folder: Path) -> None:
+    folder.mkdir()
+    for name in (".new-old", ".new-fresh", "notes"):
+        (folder / name).touch()
+    os.utime(folder / ".new-old", (1, 1))
+    subject.put(DIGEST, BODY)
+    assert {file.name for file in folder.iterdir()} == {".new-fresh", "notes", DIGEST.hex()}
 
 
-def test_they_may_write_and_evict_at_once(tmp_path: Path) -> None:
-    stores = [store(tmp_path) for _ in range(4)]
+def test_a_full_disk_is_no_error(subject: basestore.BaseStore, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    def work(start: int) -> bool:
-        good = True
-        for number in range(start, start + 200):
-            body = body_of(number % 30)
-            subject = stores[start * 2 + number % 2]
-            put(subject, body)
-            good &= subject.get(digest_of(body)) in {body, None}
-        return good
-
-    with ThreadPoolExecutor(2) as pool:
-        assert all(pool.map(work, range(2)))
+    monkeypatch.setattr(os, "rename", refuse)
+    subject.put(DIGEST, BODY)
+    assert not subject.has(DIGEST)
+    assert list(folder.iterdir()) == []
 
 
-def test_what_a_killed_process_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
-    subject = store(tmp_path)
-    put(subject, body_of(1))
-    folder = os.path.dirname(subject._path(digest_of(body_of(1))))
-    for name, age_s in (("old.new", 7200), ("young.new", 0)):
-        Path(folder, name).write_bytes(b"half")
-        os.utime(Path(folder, name), (time.time() - age_s,) * 2)
-    assert store(tmp_path).used_bytes == 104
-    assert not Path(folder, "old.new").exists()
-    assert Path(folder, "young.new").exists()
+def test_a_folder_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    subject = basestore.BaseStore(str(tmp_path / "file" / "bases"))
+    subject.put(DIGEST, BODY)
+    assert subject.get(DIGEST) is None
+    assert not subject.has(DIGEST)
 
 
-def test_a_disk_that_refuses_costs_nothing_but_the_body(tmp_path: Path) -> None:
-    (tmp_path / "bodies").write_text("in the way")
-    subject = store(tmp_path)
-    assert not put(subject, body_of(1))
-    assert subject.get(digest_of(body_of(1))) is None
-    assert subject.used_bytes == 0
+def test_many_threads_and_stores_may_share_it(folder: Path) -> None:
+    stores = [basestore.BaseStore(str(folder), limit_bytes=500 * KIB) for _ in range(2)]
 
+    def work(number: int) -> None:
+        digest, content = body(number % 12)
+        store = stores[number % 2]
+        store.put(digest, content)
+        assert store.get(digest) in (None, content)
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 12)), max_size=40))
-def test_what_comes_back_is_what_was_put(steps: list[tuple[bool, int]]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        subject = store(Path(folder), total=500)
-        known: set[int] = set()
-        for is_put, number in steps:
-            body = body_of(number)
-            if is_put:
-                assert put(subject, body)
-                known.add(number)
-                assert digest_of(body) in subject
-            else:
-                found = subject.get(digest_of(body))
-                assert found is None or (found == body and number in known)
-        assert sum(path.stat().st_size for path in Path(folder).glob("bodies/*/*")) <= 500
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(200)))
+    assert held_bytes(folder) <= 750 * KIB
+    assert not [file for file in folder.iterdir() if file.name.startswith(".new-")]

@@ -1,0 +1,199 @@
+"""One link to a laptop: proving, claiming, then carrying out what comes.
+
+The protocol's session checks what the laptop sends; commands for the disk go through a bounded-by-credit list to the
+agent's worker thread, in order, and what they come to goes back: credit, needs, acks. Requests are answered beside
+them. What outlives the link (the claim, the app, the roots) belongs to `agent.service`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol, TypeVar
+
+from agent import worker
+from devloop import errors
+from devloop.protocol import agent, commands, messages, session
+from devloop.wire import driver
+
+# Commands that one visit to the worker thread takes: a few milliseconds of disk work, so that a small batch behind
+# them does not wait long.
+ROUND: Final = 64
+
+T = TypeVar("T")
+
+
+class Host(Protocol):
+    """What the conversation needs of the agent."""
+
+    def hello(self) -> messages.AgentHello:
+        """Return what the agent is, now."""
+
+    def claim(self, conversation: Conversation, hello: messages.LaptopHello) -> messages.Bye | None:
+        """Take up a claim; return the refusal, or None where it is taken."""
+
+    def opened(self, conversation: Conversation) -> None:
+        """The claim's session is open on this link."""
+
+    def closed(self, conversation: Conversation) -> None:
+        """The link has ended."""
+
+    def set_rules(self, message: messages.Rules) -> None:
+        """Take up the rules of a root."""
+
+    def applied(self, acked: worker.Acked) -> None:
+        """A batch was applied: its hooks and its reload are next."""
+
+    def new_worker(self) -> worker.Worker:
+        """Return a worker for a new link."""
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Run something in the worker thread."""
+
+    async def answer(self, request: messages.Request) -> Iterator[messages.Part] | None:
+        """Do what a request asks; return its content, each piece of which is made in the worker thread."""
+
+
+class Conversation:
+    """One link.
+
+    Args:
+        host: The agent.
+        key: The agent's key.
+        connection: Open.
+    """
+
+    def __init__(self, host: Host, key: bytes, connection: driver.Connection) -> None:
+        self._host = host
+        now_s = asyncio.get_running_loop().time()
+        self._half = agent.AgentSession(key, secrets.token_bytes(32), now_s)
+        self._driver = driver.Driver(self._half, connection, self._on_event)
+        self._worker = host.new_worker()
+        self._commands: deque[commands.Command] = deque()
+        self._wake = asyncio.Event()
+        self._group: asyncio.TaskGroup | None = None
+        self.is_open = False
+
+    async def run(self) -> None:
+        """Converse until the link ends, in whatever way.
+
+        Cancellation: the laptop is told that the agent stops.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                working = group.create_task(self._work())
+                try:
+                    await self._driver.run()
+                finally:
+                    working.cancel()
+        except* errors.DevloopError:
+            # The laptop was told, where it still listens; it decides what comes next.
+            pass
+        finally:
+            self.is_open = False
+            self._group = None
+            self._host.closed(self)
+            await self._host.in_thread(self._worker.abort_all)
+
+    def send(self, message: messages.Control) -> None:
+        """Send a control message, if the session is open."""
+        if self.is_open:
+            self._driver.send(message)
+
+    async def send_output(self, message: messages.Output) -> None:
+        """Send output when there is credit.
+
+        Raises:
+            LinkError: The link has ended.
+        """
+        await self._driver.send_bulk(message)
+
+    def end(self, bye: messages.Bye) -> None:
+        """End the link, telling why."""
+        self._driver.close(bye)
+
+    def _on_event(self, event: session.Event) -> None:
+        match event:
+            case session.Authenticated():
+                self._driver.send(self._host.hello())
+            case messages.LaptopHello():
+                self._claim(event)
+            case session.Opened():
+                self.is_open = True
+                self._host.opened(self)
+            case messages.Rules():
+                self._host.set_rules(event)
+            case messages.Request():
+                self._spawn_answer(event)
+            case session.Closed():
+                self.is_open = False
+            case (
+                commands.BeginBatch() | commands.AddOps() | commands.WriteBody() | commands.WriteChunk()
+                | commands.ApplyDelta() | commands.CopyBody() | commands.CancelOps() | commands.CommitBatch()
+                | commands.AbortBatch()
+            ):  # fmt: skip
+                self._commands.append(event)
+                self._wake.set()
+            case _:
+                pass
+
+    def _claim(self, hello: messages.LaptopHello) -> None:
+        refusal = self._host.claim(self, hello)
+        if refusal is not None:
+            self._driver.close(refusal)
+        else:
+            self._driver.send(messages.Welcome(hello.epoch))
+
+    # ---- batches --------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._commands:
+                await self._work_once()
+
+    async def _work_once(self) -> None:
+        found = [self._commands.popleft() for _ in range(min(ROUND, len(self._commands)))]
+        try:
+            outcome = await self._host.in_thread(lambda: self._worker.carry_out(found))
+        except errors.DevloopError as error:
+            self._driver.fail(error)
+            return
+        self._commands.extendleft(reversed(found[outcome.done :]))
+        if self._driver.closed:
+            return
+        for batch, ops in outcome.needs.items():
+            self._driver.send(messages.Need(batch, tuple(ops)))
+        for batch, credit in outcome.credits.items():
+            self._driver.consumed(batch, credit)
+        if outcome.acked is not None:
+            low_water = self._half.low_water_with(outcome.acked.batch)
+            self._driver.send(worker.ack_of(outcome.acked, low_water))
+            self._host.applied(outcome.acked)
+
+    # ---- requests -------------------------------------------------------------------------------------------
+
+    def _spawn_answer(self, request: messages.Request) -> None:
+        assert self._group is not None
+        self._group.create_task(self._answer(request))
+
+    async def _answer(self, request: messages.Request) -> None:
+        error = ""
+        try:
+            parts = await self._host.answer(request)
+            while parts is not None:
+                part = await self._host.in_thread(lambda: next(parts, None))
+                if part is None:
+                    break
+                await self._driver.send_bulk(part)
+        except errors.LinkError:
+            return
+        except errors.DevloopError as refused:
+            error = refused.message
+        except OSError as failed:
+            error = f"{failed.strerror or failed}"
+        self._driver.send(messages.Done(request.request, error))

@@ -1,0 +1,232 @@
+"""The app, its hooks and its output, where the agent is the app's launcher.
+
+A batch's hooks run first, then the reload; several batches that come meanwhile make one reload. Output lines wait in
+a bounded queue for a link that takes them. The decisions about the app are `devloop.core.supervisor`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from agent import app, hooks
+from devloop.core import appstate, exits
+from devloop.proc import lines
+from devloop.protocol import messages
+
+RELOAD: Final = "reload"
+
+# A Python app whose output is a pipe would show its lines minutes late; most images set this already.
+UNBUFFERED: Final = "PYTHONUNBUFFERED"
+
+
+class _After(msgspec.Struct, frozen=True):
+    hooks: tuple[messages.HookSpec, ...]
+    reload: bool
+
+
+class Launcher:
+    """Runs one service's app and the commands that belong to its batches.
+
+    Args:
+        state: Where the app's identity is kept.
+        folders: Pairs of a sync's `to` and the folder that it is here.
+        say: Sends a control message, if there is a link.
+        output: Sends output; waits for a link where there is none.
+    """
+
+    def __init__(
+        self,
+        state: str,
+        folders: Sequence[tuple[str, str]],
+        say: Callable[[messages.Control], None],
+        output: Callable[[messages.Output], Awaitable[None]],
+    ) -> None:
+        self._identity = state
+        self._folders = sorted(folders, key=lambda pair: len(pair[0]), reverse=True)
+        self._say = say
+        self._send_output = output
+        self._lines = lines.LineQueue()
+        self._hooks = hooks.Hooks(self._lines)
+        self._spec: messages.AppSpec | None = None
+        self._app: app.App | None = None
+        self._app_task: asyncio.Task[None] | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._after: asyncio.Queue[_After] = asyncio.Queue(1024)
+
+    async def run(self) -> None:
+        """Run until cancelled; then end the app."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            if self._spec is not None:
+                self._start_app_task(self._spec)
+            group.create_task(self._pass_output_on())
+            await self._follow_batches()
+
+    # ---- what the session says ------------------------------------------------------------------------------
+
+    def configure(self, spec: messages.AppSpec) -> None:
+        """Take up what a session says of the app; the running app is replaced only where that has changed."""
+        if spec == self._spec:
+            return
+        self._spec = spec
+        self._start_app_task(spec)
+
+    def start(self) -> None:
+        """The target is complete: start the app unless it runs."""
+        if self._app is not None:
+            self._app.start()
+
+    def restart(self) -> None:
+        """The user asked for a new process."""
+        if self._app is not None:
+            self._app.restart()
+
+    def after_batch(self, wanted: tuple[messages.HookSpec, ...], *, reload: bool) -> None:
+        """Queue what follows a batch."""
+        if wanted or reload:
+            # More waiting batches than this cannot be under way; a reload is never lost because the last one wins.
+            self._after.put_nowait(_After(wanted, reload))
+
+    def tell_state(self) -> None:
+        """Tell a new link how the app is."""
+        if self._app is not None:
+            self._tell(self._app.state)
+
+    # ---- the app --------------------------------------------------------------------------------------------
+
+    def _start_app_task(self, spec: messages.AppSpec) -> None:
+        if self._group is None:
+            return
+        before, self._app_task, self._app = self._app_task, None, None
+        if before is not None:
+            before.cancel()
+        if not spec.command:
+            return
+        made = app.App(
+            app.AppSpec(
+                argv=spec.command,
+                cwd=self.folder_of(spec.cwd),
+                env=self._environment(spec.env),
+                policy=appstate.Policy(
+                    mode=appstate.Mode(spec.mode.value),
+                    grace_s=spec.grace_s,
+                    signal=_signal_number(spec.signal),
+                ),
+                identity_file=self._identity,
+            ),
+            output=self._lines,
+            on_state=self._tell,
+        )
+        self._app = made
+        self._app_task = self._group.create_task(_one_after_the_other(before, made.run))
+
+    def _tell(self, state: appstate.AppState) -> None:
+        detail = state.reason
+        if not detail and state.exit_status is not None and state.pid == 0:
+            detail = exits.describe(state.exit_status)
+        self._say(messages.AppChanged(state.state.value, state.pid, state.restarts + 1, detail))
+
+    def _environment(self, extra: dict[str, str]) -> dict[str, str]:
+        return {UNBUFFERED: "1", **os.environ, **extra}
+
+    def folder_of(self, path: str) -> str:
+        """Return the folder here that a path of the configuration means."""
+        for to, data in self._folders:
+            if path == to or path.startswith(to.rstrip("/") + "/"):
+                return data + path[len(to.rstrip("/")) :]
+        return path
+
+    # ---- batches --------------------------------------------------------------------------------------------
+
+    async def _follow_batches(self) -> None:
+        while True:
+            after = await self._after.get()
+            wanted, reload = list(after.hooks), after.reload
+            while not self._after.empty():
+                more = self._after.get_nowait()
+                wanted += [hook for hook in more.hooks if hook not in wanted]
+                reload = reload or more.reload
+            await self._run_hooks(wanted)
+            if reload:
+                await self._reload()
+
+    async def _reload(self) -> None:
+        if self._app is not None:
+            self._app.changed()
+        spec = self._spec
+        if spec is not None and spec.mode is messages.ReloadMode.COMMAND and spec.run:
+            await self._run_hooks([messages.HookSpec(RELOAD, spec.run, spec.cwd)])
+
+    async def _run_hooks(self, wanted: Iterable[messages.HookSpec]) -> None:
+        env = self._environment(self._spec.env if self._spec is not None else {})
+        for hook in wanted:
+            self._say(messages.HookStarted(hook.name))
+            began_s = time.monotonic()
+            (result,) = await self._hooks.run(
+                [
+                    hooks.HookSpec(
+                        name=hook.name,
+                        argv=hook.argv,
+                        cwd=self.folder_of(hook.cwd),
+                        env=env,
+                        timeout_s=hook.timeout_s,
+                    )
+                ]
+            )
+            outcome = result.failure or exits.describe(result.exit_status or 0)
+            took_ms = round((time.monotonic() - began_s) * 1000)
+            self._say(messages.HookDone(hook.name, not result.failure, outcome, took_ms))
+
+    # ---- output ---------------------------------------------------------------------------------------------
+
+    async def _pass_output_on(self) -> None:
+        """Send lines as they come; while there is no link they wait, the oldest dropped and counted."""
+        while True:
+            taken = await self._lines.take()
+            if taken is None:
+                return
+            dropped = taken.dropped
+            for message in _as_messages(taken.lines, dropped):
+                await self._send_output(message)
+
+
+def _as_messages(taken: Sequence[lines.Line], dropped: int) -> list[messages.Output]:
+    """Return lines as messages: a run of the same source and stream goes together, within a frame."""
+    found: list[messages.Output] = []
+    run: list[bytes] = []
+    size = 0
+    for index, line in enumerate(taken):
+        raw = line.text.encode("utf-8", "replace") + b"\n"
+        before = taken[index - 1] if index else line
+        if run and (
+            (line.source, line.stream) != (before.source, before.stream) or size + len(raw) > messages.MAX_DATA_BYTES
+        ):
+            found.append(_output(before, run, dropped))
+            run, size, dropped = [], 0, 0
+        run.append(raw)
+        size += len(raw)
+    if run:
+        found.append(_output(taken[-1], run, dropped))
+    return found
+
+
+def _output(line: lines.Line, run: Sequence[bytes], dropped: int) -> messages.Output:
+    is_error = line.stream is not lines.Stream.STDOUT
+    return messages.Output(messages.OUTPUT_STREAM, line.source, is_error, dropped, b"".join(run))
+
+
+async def _one_after_the_other(before: asyncio.Task[None] | None, run: Callable[[], Awaitable[None]]) -> None:
+    if before is not None:
+        await asyncio.wait([before])
+    await run()
+
+
+def _signal_number(name: str) -> int:
+    return int(signal.Signals[f"SIG{name.upper().removeprefix('SIG')}"]) if name else int(signal.SIGHUP)

@@ -1,0 +1,140 @@
+"""Listening: a websocket server on a unix socket or on 127.0.0.1, one conversation for each connection.
+
+Browsers are refused by their `Origin`, and nothing is compressed here: the protocol compresses bodies. Everything
+that comes before the key was proved is bounded by the protocol's session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import websockets
+from websockets.asyncio import server
+
+from agent import conversation, host, parent, settings
+from devloop import errors
+from devloop.protocol import codec
+
+# Links at once: the one that is served, and some that are being refused or replaced.
+MAX_LINKS: Final = 8
+
+# Threads that wait for the interpreter are let in after this long; Python's 5 ms would show in every save.
+SWITCH_INTERVAL_S: Final = 0.0005
+
+
+class WebSocket:
+    """A websocket as the driver wants it.
+
+    Args:
+        connection: Open.
+    """
+
+    def __init__(self, connection: server.ServerConnection) -> None:
+        self._connection = connection
+
+    async def send(self, message: bytes) -> None:
+        """Send one binary message."""
+        try:
+            await self._connection.send(message)
+        except websockets.ConnectionClosed as error:
+            raise ConnectionError(str(error)) from error
+
+    async def recv(self) -> bytes:
+        """Return the next message; a text message is its bytes, which are no frame."""
+        try:
+            return await self._connection.recv(decode=False)
+        except websockets.ConnectionClosed as error:
+            raise ConnectionError(str(error)) from error
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._connection.close()
+
+
+def run(told: settings.Settings, key: bytes, on_ready: Callable[[], None]) -> int:
+    """Serve until told to stop, or until the parent is gone; return the exit status.
+
+    Args:
+        told: The settings.
+        key: The agent's key.
+        on_ready: Called once links are taken.
+
+    Raises:
+        DevloopError: A root cannot be used, or the address cannot.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    return asyncio.run(_serve(told, key, on_ready))
+
+
+async def _serve(told: settings.Settings, key: bytes, on_ready: Callable[[], None]) -> int:
+    agent = host.Agent(told)
+    await agent.in_thread(agent.open)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(agent.run())]
+        if told.lifeline:
+            tasks.append(group.create_task(_until_orphaned(stop)))
+        async with await _listen(told, agent, key):
+            on_ready()
+            await stop.wait()
+        for task in tasks:
+            task.cancel()
+    return 0
+
+
+async def _until_orphaned(stop: asyncio.Event) -> None:
+    await parent.parent_gone(sys.stdin.fileno())
+    stop.set()
+
+
+async def _listen(told: settings.Settings, agent: host.Agent, key: bytes) -> server.Server:
+    links = 0
+
+    async def converse(connection: server.ServerConnection) -> None:
+        nonlocal links
+        if links >= MAX_LINKS:
+            return
+        links += 1
+        try:
+            await conversation.Conversation(agent, key, WebSocket(connection)).run()
+        finally:
+            links -= 1
+
+    try:
+        if told.socket:
+            return await _on_socket(told.socket, converse)
+        return await server.serve(converse, "127.0.0.1", told.port, **_options())
+    except OSError as error:
+        where = told.socket or f"127.0.0.1:{told.port}"
+        raise errors.AgentError(f"cannot listen on {where}: {error.strerror or error}", code="DL0606") from error
+
+
+async def _on_socket(path: str, converse: Callable[[server.ServerConnection], Awaitable[None]]) -> server.Server:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    old = os.umask(0o177)
+    try:
+        return await server.unix_serve(converse, path, **_options())
+    finally:
+        os.umask(old)
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "compression": None,
+        "max_size": codec.MAX_FRAME_BYTES,
+        "ping_interval": None,
+        "origins": [None],
+        "server_header": None,
+        "open_timeout": 10.0,
+        "close_timeout": 1.0,
+    }

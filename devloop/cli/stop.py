@@ -1,0 +1,56 @@
+"""`devloop stop`: end the watching process of this project."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import click
+
+from devloop import errors
+from devloop.cli import asking, options, output
+from devloop.daemon import client
+from devloop.state import dirs, lock
+
+# Apps have their grace period, and agents theirs.
+TIMEOUT_S = 30.0
+
+
+@click.command("stop", cls=options.Verb)
+@click.option("--force", is_flag=True, help="Kill it if it does not answer. Nothing is lost: the disk is the truth.")
+@options.pass_settings
+def command(settings: options.Settings, force: bool) -> int:
+    """End the watching process of this project, and with it the local targets' apps."""
+    places = dirs.project(asking.folder_of(settings))
+    holder = lock.holder(places.lock)
+    try:
+        client.Client(places.socket).ask("stop", timeout_s=5.0)
+    except client.NotWatchingError:
+        if holder is None:
+            output.human(settings, "devloop was not watching this project")
+            return int(errors.Exit.OK)
+        if not force:
+            raise
+    except errors.LocalError:
+        if not force:
+            raise
+    if holder is not None and not _wait_gone(places.lock, holder.pid) and not force:
+        raise errors.LocalError(
+            f"process {holder.pid} has not ended after {TIMEOUT_S:.0f} s", hint="end it with `devloop stop --force`"
+        )
+    if holder is not None and force and lock.holder(places.lock) is not None:
+        os.kill(holder.pid, signal.SIGKILL)
+    output.human(settings, "stopped")
+    return int(errors.Exit.OK)
+
+
+def _wait_gone(path: str, pid: int) -> bool:
+    """Wait until the lock is free; say whether it is."""
+    until_s = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < until_s:
+        found = lock.holder(path)
+        if found is None or found.pid != pid:
+            return True
+        asking.pause(0.02)
+    return False

@@ -1,0 +1,370 @@
+"""A watching process: the services of one project under one TaskGroup, the bus, the control socket.
+
+Everything is wired here and nothing is decided: the configuration comes in, `run` returns when it is told to stop or
+when nothing is left that could run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+import devloop
+from devloop import errors
+from devloop.config import model
+from devloop.daemon import bus, control, local, service, status
+from devloop.state import basestore, dirs, identity, lock, trash
+from devloop.sync import events
+
+# Threads that wait for the interpreter are let in after this long; Python's 5 ms would show in every save.
+SWITCH_INTERVAL_S: Final = 0.0005
+
+# How long a flush waits at the most, unless its caller says otherwise.
+FLUSH_TIMEOUT_S: Final = 30.0
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What the command line asks of a watch.
+
+    Attributes:
+        services: Only these; all where empty.
+        once: End when everything is in sync.
+        takeover: Take sessions over from other owners.
+    """
+
+    services: tuple[str, ...] = ()
+    once: bool = False
+    takeover: bool = False
+
+
+class Daemon:
+    """Watches one project.
+
+    Args:
+        config: The checked configuration.
+        folder: The project's folder, absolute.
+        options: What the command line asks.
+    """
+
+    def __init__(self, config: model.Config, folder: str, options: Options) -> None:
+        self.config = config
+        self.folder = folder
+        self.bus = bus.Bus()
+        self._options = options
+        self._places = dirs.project(folder)
+        self._services: dict[str, service.Service] = {}
+        self._changed = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._stop_reason = ""
+        self._started_s = time.time()
+        self._ready = False
+        self._paused = False
+        self._group: asyncio.TaskGroup | None = None
+
+    # ---- life -----------------------------------------------------------------------------------------------
+
+    async def run(self, on_started: Callable[[], None] = lambda: None) -> errors.Exit:
+        """Watch until stopped; return the exit status.
+
+        Args:
+            on_started: Called once the control socket takes requests.
+
+        Raises:
+            OwnedError: Another process watches this project.
+            DevloopError: No service could go on.
+        """
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        began_s = asyncio.get_running_loop().time()
+        with lock.ProjectLock(self._places.lock, self.folder):
+            self._make_services()
+            self._publish_started()
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                started = asyncio.Event()
+                server = control.ControlServer(self._places.socket, self._handlers(), self.bus)
+                tasks = [group.create_task(server.run(started))]
+                await started.wait()
+                on_started()
+                tasks += [group.create_task(self._run_service(each)) for each in self._services.values()]
+                tasks.append(group.create_task(self._follow_states(began_s)))
+                await self._stop.wait()
+                self.bus.publish(events.Stopping(reason=self._stop_reason))
+                self._group = None
+                for task in tasks:
+                    task.cancel()
+        self.bus.close()
+        return self._exit_status()
+
+    def stop(self, reason: str = "") -> None:
+        """End the watch in order: apps are stopped, what is under way is left to the next start."""
+        self._stop_reason = self._stop_reason or reason
+        self._stop.set()
+
+    def _make_services(self) -> None:
+        context_of = self._shared_context()
+        for name, spec in self._chosen().items():
+            os.makedirs(os.path.join(self._places.state, name), mode=0o700, exist_ok=True)
+            target = self._target_of(name, spec)
+            self._services[name] = service.Service(name, spec, context_of(name), target, self._changed.set)
+
+    def _chosen(self) -> Mapping[str, model.Service]:
+        unknown = [name for name in self._options.services if name not in self.config.services]
+        if unknown:
+            raise errors.UsageError(
+                f"no service {unknown[0]!r} in devloop.yaml",
+                hint=f"its services are {', '.join(self.config.services) or 'none'}",
+                code="DL0101",
+            )
+        if not self.config.services:
+            raise errors.ConfigError("no services to watch", hint="add one under `services:`", code="DL0210")
+        return {
+            name: spec
+            for name, spec in self.config.services.items()
+            if not self._options.services or name in self._options.services
+        }
+
+    def _shared_context(self) -> Callable[[str], service.Context]:
+        bases = basestore.BaseStore(self._places.bases)
+        bin_ = trash.Trash(self._places.trash)
+        bin_.prune()
+        session = secrets.token_hex(8)
+        owner = identity.owner()
+
+        def context(name: str) -> service.Context:
+            return service.Context(
+                project=self.folder,
+                state=self._places.state,
+                session=f"{session}-{name}",
+                owner=owner,
+                takeover=self._options.takeover,
+                bases=bases,
+                bin=bin_,
+                publish=self.bus.publisher(name),
+                watch=self.config.watch,
+            )
+
+        return context
+
+    def _target_of(self, name: str, spec: model.Service) -> local.LocalTarget:
+        if spec.target is None:
+            raise errors.ConfigError(
+                f"service {name!r} has a workload in a cluster, which this version cannot reach yet",
+                hint="give it `target: {local: ./.devloop/" + name + "}` to sync to a folder on this machine",
+                code="DL0211",
+            )
+        return local.LocalTarget(
+            spec.target.local,
+            [sync.to for sync in spec.sync],
+            self._places.agent_socket(name),
+            os.path.join(self._places.logs, f"agent-{name}.log"),
+        )
+
+    def _publish_started(self) -> None:
+        self.bus.publish(
+            events.ProjectStarted(
+                project=self.config.name,
+                folder=self.folder,
+                services=tuple(self._services),
+                pid=os.getpid(),
+            )
+        )
+
+    async def _run_service(self, each: service.Service) -> None:
+        """Run one service; its failure is told, and ends the watch only where no other is left."""
+        try:
+            await each.run()
+        except* errors.DevloopError as group:
+            error = _first(group)
+            each.fatal = error
+            self.bus.publish(
+                events.Notice(
+                    service=each.name,
+                    level=events.Level.ERROR,
+                    message=error.message,
+                    hint=error.hint,
+                    code=error.error_code,
+                )
+            )
+        if all(other.fatal is not None for other in self._services.values()):
+            self.stop("no service is left")
+        self._changed.set()
+
+    async def _follow_states(self, began_s: float) -> None:
+        """Say `ready` when every service was in sync for the first time; end a watch that was for once."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            living = [each for each in self._services.values() if each.fatal is None]
+            if living and not self._ready and all(each.settled for each in living):
+                if all(each.in_sync for each in living):
+                    self._ready = True
+                    ms = (asyncio.get_running_loop().time() - began_s) * 1000
+                    self.bus.publish(events.Ready(ms=ms))
+                if self._options.once:
+                    self.stop("everything that can be synced is")
+
+    def _exit_status(self) -> errors.Exit:
+        failed = [each.fatal for each in self._services.values() if each.fatal is not None]
+        if failed and len(failed) == len(self._services):
+            return failed[0].exit_status
+        if failed or not all(each.in_sync for each in self._services.values() if self._options.once):
+            return errors.Exit.PARTIAL
+        return errors.Exit.OK
+
+    # ---- what people ask ------------------------------------------------------------------------------------
+
+    def _handlers(self) -> dict[str, control.Handler]:
+        return {
+            "status": self._status,
+            "flush": self._flush,
+            "pause": self._pause,
+            "resume": self._resume,
+            "approve": self._approve,
+            "restart": self._restart,
+            "diff": self._diff,
+            "pull": self._pull,
+            "stop": self._stop_asked,
+        }
+
+    def snapshot(self) -> status.ProjectStatus:
+        """Return what `status` shows."""
+        return status.ProjectStatus(
+            project=self.config.name,
+            folder=self.folder,
+            pid=os.getpid(),
+            version=devloop.__version__,
+            started=self._started_s,
+            paused=self._paused,
+            services=tuple(each.snapshot() for each in self._services.values()),
+        )
+
+    async def _status(self, args: Mapping[str, Any]) -> Any:
+        return msgspec.to_builtins(self.snapshot())
+
+    async def flush(self, names: Sequence[str], timeout_s: float) -> dict[str, str]:
+        """Wait until what was saved before this call is acked, or needs a person.
+
+        Args:
+            names: The services; all where empty.
+            timeout_s: After this the states are returned as they are.
+
+        Returns:
+            Each service's state.
+        """
+        wanted = self._named(names)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                for each in wanted:
+                    await each.flush(timeout_s)
+                await self._until(lambda: all(each.settled or each.fatal is not None for each in wanted))
+        return {each.name: each.state() for each in wanted}
+
+    async def _flush(self, args: Mapping[str, Any]) -> Any:
+        timeout_s = float(args.get("timeout_s", FLUSH_TIMEOUT_S))
+        return await self.flush(_names(args), timeout_s)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        subscription = self.bus.subscribe()
+        try:
+            if condition():
+                return
+            async for _ in subscription:
+                if condition():
+                    return
+        finally:
+            self.bus.unsubscribe(subscription)
+
+    async def _pause(self, args: Mapping[str, Any]) -> Any:
+        self.set_paused(True)
+        return {}
+
+    async def _resume(self, args: Mapping[str, Any]) -> Any:
+        self.set_paused(False)
+        return {}
+
+    def set_paused(self, paused: bool) -> None:
+        """Stop sending, or go on."""
+        self._paused = paused
+        for each in self._services.values():
+            each.set_paused(paused)
+        self.bus.publish(events.Paused(paused=paused))
+
+    async def _approve(self, args: Mapping[str, Any]) -> Any:
+        return {"approved": await self.approve(_names(args))}
+
+    async def approve(self, names: Sequence[str] = ()) -> int:
+        """Let held deletions go, and take lost folders as they are now; return how many deletions were held."""
+        return sum([await each.approve() for each in self._named(names)])
+
+    async def _restart(self, args: Mapping[str, Any]) -> Any:
+        await self.restart(_names(args))
+        return {}
+
+    async def restart(self, names: Sequence[str] = ()) -> None:
+        """Restart the apps."""
+        for each in self._named(names):
+            await each.restart()
+
+    async def restart_all(self) -> None:
+        """Restart every app that there is."""
+        for each in self._services.values():
+            if each.spec.command:
+                await each.restart()
+
+    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
+        """Do something beside, for a key that was pressed; its trouble becomes a notice."""
+        if self._group is None:
+            work.close()
+        else:
+            self._group.create_task(self._beside(work))
+
+    async def _beside(self, work: Coroutine[Any, Any, object]) -> None:
+        try:
+            await work
+        except errors.DevloopError as error:
+            self.bus.publish(
+                events.Notice(level=events.Level.WARNING, message=error.message, hint=error.hint, code=error.error_code)
+            )
+
+    async def _diff(self, args: Mapping[str, Any]) -> Any:
+        rows = [row for each in self._named(_names(args)) for row in await each.diff()]
+        return msgspec.to_builtins(rows)
+
+    async def _pull(self, args: Mapping[str, Any]) -> Any:
+        paths = [str(path) for path in args.get("paths", ())]
+        pulled = [row for each in self._named(_names(args)) for row in await each.pull(paths)]
+        return [{"path": row.path, "conflict": row.conflict} for row in pulled]
+
+    async def _stop_asked(self, args: Mapping[str, Any]) -> Any:
+        self.stop("devloop stop")
+        return {}
+
+    def _named(self, names: Sequence[str]) -> list[service.Service]:
+        for name in names:
+            if name not in self._services:
+                raise errors.UsageError(
+                    f"service {name!r} is not being watched",
+                    hint=f"watched are {', '.join(self._services)}",
+                    code="DL0101",
+                )
+        return [each for name, each in self._services.items() if not names or name in names]
+
+
+def _names(args: Mapping[str, Any]) -> list[str]:
+    return [str(name) for name in args.get("services", ())]
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> errors.DevloopError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, errors.DevloopError)
+    return error

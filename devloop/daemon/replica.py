@@ -1,0 +1,427 @@
+"""One agent of a service: keeps the link to it, and carries between it and the engine.
+
+Opens the link and opens it again with backoff for as long as it runs; makes the claim; turns the agent's messages into
+calls of the engine and the engine's commands for this replica into messages. What it decides is only how: the engine
+says what.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+
+import devloop
+from devloop import errors
+from devloop.core import paths, problem, tree
+from devloop.core.entry import Entry
+from devloop.protocol import answers, laptop, messages, session, version
+from devloop.state import baseline
+from devloop.sync import commands, engine, events, sender
+from devloop.transport import backoff, dial
+from devloop.wire import driver
+
+# A link that was up this long is healthy: the next break starts with a quick retry again.
+HEALTHY_S: Final = 10.0
+
+# How long an agent may take to answer a request: a manifest of 100,000 files is hashed in a few seconds.
+REQUEST_TIMEOUT_S: Final = 120.0
+
+
+class Target(Protocol):
+    """A way to an agent."""
+
+    name: str
+
+    def open(self) -> contextlib.AbstractAsyncContextManager[tuple[dial.WebSocket, bytes]]:
+        """Open a connection, with the agent's key."""
+
+
+class Claimant(msgspec.Struct, frozen=True):
+    """What the laptop says of itself.
+
+    Attributes:
+        session: This watch's identity.
+        owner: `user@host`.
+        takeover: Take the session over from another owner.
+        syncs: The syncs.
+        app: The app.
+        rules: Encoded rule set of each sync, as (digest, raw); asked anew at each opening.
+    """
+
+    session: str
+    owner: str
+    takeover: bool
+    syncs: tuple[messages.SyncSpec, ...]
+    app: messages.AppSpec
+
+
+class Answer:
+    """The parts of an answer as they come in."""
+
+    def __init__(self) -> None:
+        self.parts: asyncio.Queue[messages.Part | None] = asyncio.Queue()
+        self.error = ""
+
+
+class Replica:
+    """One agent and the link to it.
+
+    Args:
+        target: The way to it.
+        claimant: What we claim.
+        brain: The service's engine.
+        carry_out: Carries out the engine's commands.
+        make_sender: Makes a sender for an open link.
+        rules: Returns the messages that tell the agent the rules.
+        stored: The baselines of this target, by root.
+        listed: Returns the paths below a sync that git lists.
+        rewrite: Turns the target's paths in output into the laptop's.
+        publish: Where events go.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        claimant: Claimant,
+        brain: engine.Engine,
+        *,
+        carry_out: Callable[[Sequence[commands.Command]], None],
+        make_sender: Callable[[driver.Driver, frozenset[str]], sender.Sender],
+        rules: Callable[[], Sequence[messages.Rules]],
+        stored: Sequence[baseline.Baseline],
+        listed: Callable[[int], frozenset[str]],
+        rewrite: Callable[[str], str],
+        publish: Callable[[events.Event], None],
+    ) -> None:
+        self.name = target.name
+        self.detail = "not connected yet"
+        self.hello: messages.AgentHello | None = None
+        self.app: events.AppChanged | None = None
+        self.findings: dict[int, messages.Findings] = {}
+        self._target = target
+        self._claimant = claimant
+        self._brain = brain
+        self._carry_out = carry_out
+        self._make_sender = make_sender
+        self._rules = rules
+        self._stored = stored
+        self._listed = listed
+        self._rewrite = rewrite
+        self._publish = publish
+        self._driver: driver.Driver | None = None
+        self._sender: sender.Sender | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._answers: dict[int, Answer] = {}
+        self._next_request = messages.FIRST_NUMBER
+        self._fatal: errors.DevloopError | None = None
+
+    # ---- the link -------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Keep the link until cancelled.
+
+        Raises:
+            DevloopError: Trying again will not help: another owner, another major version, a wrong key, refused roots.
+        """
+        delays = backoff.delays()
+        while True:
+            opened_s = self._now_s()
+            detail = await self._link_until_lost()
+            if self._now_s() - opened_s > HEALTHY_S:
+                delays = backoff.delays()
+            delay_s = next(delays)
+            self.detail = detail
+            self._publish(events.LinkChanged(target=self.name, up=False, detail=detail, retry_s=delay_s))
+            await asyncio.sleep(delay_s)
+
+    async def _link_until_lost(self) -> str:
+        """Open a link and keep it; return why it was lost."""
+        lost = errors.DevloopError("the agent closed the link")
+        try:
+            await self._link_once()
+        except* errors.DevloopError as group:
+            lost = _first(group)
+            if not isinstance(lost, errors.LinkError) or isinstance(lost, errors.SkewError | errors.AuthError):
+                raise lost from None
+        return lost.message
+
+    async def _link_once(self) -> None:
+        self._fatal = None
+        async with self._target.open() as (connection, key):
+            half = laptop.LaptopSession(key, secrets.token_bytes(32), self._now_s())
+            link = driver.Driver(half, connection, self._on_event)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    self._driver, self._group = link, group
+                    group.create_task(self._run_link(link))
+            finally:
+                self._driver = self._sender = self._group = None
+                self._carry_out(self._brain.closed(self.name))
+                for answer in self._answers.values():
+                    answer.error = "the link ended"
+                    answer.parts.put_nowait(None)
+                self._answers.clear()
+
+    async def _run_link(self, link: driver.Driver) -> None:
+        try:
+            await link.run()
+        except errors.DevloopError as error:
+            raise self._fatal or error from None
+        raise self._fatal or errors.LinkError("the agent closed the link")
+
+    def _on_event(self, event: session.Event) -> None:
+        match event:
+            case messages.AgentHello():
+                self._claim(event)
+            case session.Opened():
+                self._opened(event.features)
+            case messages.Ack():
+                self._acked(event)
+            case messages.Need():
+                self._need(event)
+            case messages.Part():
+                self._part(event)
+            case messages.Done():
+                self._done(event)
+            case _:
+                self._tell(event)
+
+    # ---- claiming -------------------------------------------------------------------------------------------
+
+    def _claim(self, hello: messages.AgentHello) -> None:
+        assert self._driver is not None
+        mine = self._claimant
+        if hello.held and hello.session != mine.session and hello.owner != mine.owner and not mine.takeover:
+            self._refuse(
+                errors.OwnedError(
+                    f"{self.name} is being synced by {hello.owner}",
+                    hint="ask them to stop, or take it over with `devloop watch --takeover`",
+                    owner=hello.owner,
+                )
+            )
+            return
+        trouble = next((root for root in hello.roots if root.trouble), None)
+        if trouble is not None:
+            self._refuse(errors.AgentError(f"{trouble.to} cannot be written: {trouble.trouble}", code="DL0610"))
+            return
+        if [root.to for root in hello.roots] != [sync.to for sync in mine.syncs]:
+            self._refuse(
+                errors.AgentError(
+                    f"the agent has the folders {', '.join(root.to for root in hello.roots)}, "
+                    f"the project wants {', '.join(sync.to for sync in mine.syncs)}",
+                    hint="inject the agent again, with this devloop.yaml",
+                    code="DL0611",
+                )
+            )
+            return
+        self.hello = hello
+        self._driver.send(
+            messages.LaptopHello(
+                minor=version.MINOR,
+                features=version.FEATURES,
+                version=devloop.__version__,
+                epoch=hello.epoch if hello.session == mine.session else hello.epoch + 1,
+                session=mine.session,
+                owner=mine.owner,
+                limits=messages.Limits(),
+                syncs=mine.syncs,
+                app=mine.app,
+            )
+        )
+
+    def _refuse(self, error: errors.DevloopError) -> None:
+        assert self._driver is not None
+        self._fatal = error
+        self._driver.close(messages.Bye(messages.Refusal.STOPPING, error.message))
+
+    def _opened(self, features: frozenset[str]) -> None:
+        assert self._driver is not None and self.hello is not None
+        link = self._driver
+        self.detail = ""
+        self._sender = self._make_sender(link, features)
+        for message in self._rules():
+            link.send(message)
+        self._publish(events.LinkChanged(target=self.name, up=True))
+        self._carry_out(self._brain.opened(self.name, self.hello.roots, self._baselines(), self._now_s()))
+
+    def _baselines(self) -> dict[int, tree.Tree]:
+        """Load what was stored for the roots whose digest is neither known nor ours already."""
+        assert self.hello is not None
+        known = self._brain.replicas.get(self.name)
+        found: dict[int, tree.Tree] = {}
+        for index, root in enumerate(self.hello.roots):
+            if root.fresh or root.digest == self._brain.sources[index].wanted.digest:
+                continue
+            if known is not None and known.known[index].digest == root.digest:
+                continue
+            found[index] = self._stored[index].load(root.tree_id)
+        return found
+
+    # ---- what the agent says --------------------------------------------------------------------------------
+
+    def _acked(self, ack: messages.Ack) -> None:
+        assert self._driver is not None
+        troubles: dict[tuple[int, str], problem.Problem] = {}
+        for row in ack.problems:
+            path = paths.from_wire(row.path)
+            troubles[row.root, path] = problem.Problem(path, row.reason, row.detail, problem.Side.POD, row.errno)
+        if ack.overwritten:
+            names = tuple(paths.from_wire(path) for _, path in ack.overwritten)
+            self._publish(events.Drifted(target=self.name, count=len(names), paths=names[:20], overwritten=True))
+        self._carry_out(self._brain.acked(self.name, ack, troubles, self._now_s()))
+
+    def _need(self, need: messages.Need) -> None:
+        batch = self._flight(need.batch)
+        if batch is not None and self._sender is not None:
+            self._spawn(self._sender.send_whole(batch, need.ops, self._body_changed))
+
+    def _part(self, part: messages.Part) -> None:
+        answer = self._answers.get(part.stream)
+        if answer is not None:
+            answer.parts.put_nowait(part)
+
+    def _done(self, done: messages.Done) -> None:
+        answer = self._answers.pop(done.request, None)
+        if answer is not None:
+            answer.error = done.error
+            answer.parts.put_nowait(None)
+
+    def _tell(self, event: session.Event) -> None:
+        match event:
+            case messages.Output():
+                assert self._driver is not None
+                text = event.data.decode("utf-8", "replace").removesuffix("\n")
+                lines = tuple(self._rewrite(line) for line in text.split("\n"))
+                self._publish(events.Output(source=event.source, lines=lines, err=event.err, dropped=event.dropped))
+                self._driver.consumed(event.stream, messages.cost(event))
+            case messages.AppChanged():
+                self.app = events.AppChanged(phase=event.phase, pid=event.pid, starts=event.starts, detail=event.detail)
+                self._publish(self.app)
+            case messages.HookStarted():
+                self._publish(events.CommandStarted(name=event.name))
+            case messages.HookDone():
+                self._publish(
+                    events.CommandDone(name=event.name, ok=event.ok, outcome=event.outcome, ms=event.duration_ms)
+                )
+            case messages.Findings():
+                self._found(event)
+            case _:
+                pass
+
+    def _found(self, findings: messages.Findings) -> None:
+        before = self.findings.get(findings.root)
+        self.findings[findings.root] = findings
+        if findings.drift_count and (before is None or before.drift != findings.drift):
+            names = tuple(paths.from_wire(row.path) for row in findings.drift[:20])
+            self._publish(events.Drifted(target=self.name, count=findings.drift_count, paths=names))
+
+    # ---- what the engine wants ------------------------------------------------------------------------------
+
+    def send(self, batch: commands.Batch) -> None:
+        """Send a batch; it is under way until its ack."""
+        if self._sender is not None:
+            known = self._brain.replicas[self.name].known
+            self._spawn(self._sender.send(batch, lambda root, path: known[root].get(path), self._body_changed))
+
+    def cancel(self, number: int, indexes: Sequence[int]) -> None:
+        """Leave out bodies that are not sent yet."""
+        if self._sender is not None:
+            self._sender.cancel(number, indexes)
+
+    def ask_manifest(self, root: int) -> None:
+        """Ask what is really in a root and tell the engine."""
+        self._spawn(self._manifest(root))
+
+    def send_rules(self) -> None:
+        """Tell the agent the rules anew."""
+        if self._driver is not None and self.hello is not None:
+            for message in self._rules():
+                self._driver.send(message)
+
+    async def _manifest(self, root: int) -> None:
+        rows: list[tuple[str, Entry, bool]] = []
+        async for part in self.request(messages.Ask.MANIFEST, root=root):
+            rows += [(row.path, row.entry, row.managed) for row in answers.part_to_rows(part)]
+        listed = await asyncio.to_thread(self._listed, root)
+        self._carry_out(self._brain.manifest(self.name, root, rows, listed, self._now_s()))
+
+    async def request(
+        self, ask: messages.Ask, *, root: int = 0, path: str = "", digest: bytes = b""
+    ) -> AsyncIterator[messages.Part]:
+        """Ask the agent, and yield the parts of its answer.
+
+        Args:
+            ask: What.
+            root: Of which root.
+            path: Of which path.
+            digest: The content that is expected.
+
+        Raises:
+            LinkError: There is no link, or it ended, or the answer took too long.
+            AgentError: The agent refused.
+        """
+        link = self._driver
+        if link is None or self.hello is None:
+            raise errors.LinkError(f"{self.name} is not connected", hint="see `devloop status`")
+        number = self._next_request
+        self._next_request += 1
+        answer = self._answers[number] = Answer()
+        wire_path = paths.to_wire(path)
+        link.send(messages.Request(number, ask, root, wire_path, digest))
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                while (part := await answer.parts.get()) is not None:
+                    yield part
+                    link.consumed(part.stream, messages.cost(part))
+        except TimeoutError as error:
+            raise errors.LinkError(f"{self.name} did not answer in {REQUEST_TIMEOUT_S:.0f} s") from error
+        finally:
+            self._answers.pop(number, None)
+        if answer.error:
+            raise errors.AgentError(answer.error, code="DL0612")
+
+    async def ask(self, ask: messages.Ask, *, root: int = 0) -> None:
+        """Ask the agent for something that has no content, and wait until it is done."""
+        async for _ in self.request(ask, root=root):
+            pass
+
+    # ---- small steps ----------------------------------------------------------------------------------------
+
+    @property
+    def up(self) -> bool:
+        """The link is open and claimed."""
+        return self._sender is not None
+
+    @property
+    def statistics(self) -> session.Statistics | None:
+        """The link's figures, where it is open."""
+        return self._driver.session.statistics() if self._driver is not None else None
+
+    def _flight(self, number: int) -> commands.Batch | None:
+        known = self._brain.replicas.get(self.name)
+        return known.flights.get(number) if known is not None else None
+
+    def _body_changed(self, number: int, indexes: Sequence[int]) -> None:
+        self._carry_out(self._brain.body_changed(self.name, number, indexes, self._now_s()))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._group is not None:
+            self._group.create_task(work)
+        else:
+            work.close()
+
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> errors.DevloopError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, errors.DevloopError)
+    return error

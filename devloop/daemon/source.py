@@ -1,0 +1,395 @@
+"""One sync's laptop side: the watcher, the rules and the scanner, put together.
+
+Dirty paths come from the watcher; the scanner finds what they mean; the service is told. All disk work runs in one
+thread of this sync's own, so the loop stays free and the scanner is used by one thread at a time. A folder that
+cannot be trusted stops the sync, is looked at again until it can, and nothing is deleted meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+
+from devloop.config import model
+from devloop.core import rules, tree
+from devloop.core.entry import Entry
+from devloop.core.problem import Problem
+from devloop.fs import body, gitrepo, ignore, rootguard, scan, statcache
+from devloop.protocol import answers, messages
+from devloop.sync import events
+from devloop.watch import batcher, gitwatch, watcher
+from devloop.watch import events as watch_events
+
+# A path that would not hold still is looked at again after this: a build that writes a file does so in bursts.
+AGAIN_S: Final = 0.2
+
+# How often what can wait is done: proving recent stamps, persisting the cache, looking for a lost root.
+QUIET_S: Final = 1.5
+
+T = TypeVar("T")
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What one look at the folder found.
+
+    Attributes:
+        delta: How the tree changed.
+        hidden: Those gone that are still on the disk, covered by the rules now.
+        approved: Those gone that a git operation deleted.
+        git: A git operation did it.
+        began_s: When the first of the changes was seen, by the loop's clock.
+    """
+
+    delta: tree.TreeDelta
+    hidden: tuple[str, ...] = ()
+    approved: frozenset[str] = frozenset()
+    git: bool = False
+    began_s: float = 0.0
+
+
+class Owner(Protocol):
+    """Whom a source reports to; every call is made in the loop's thread."""
+
+    def found(self, index: int, found: Found) -> None:
+        """Take up what a look found."""
+
+    def lost(self, index: int, error: rootguard.RootLost) -> None:
+        """The folder cannot be trusted."""
+
+    def regained(self, index: int) -> None:
+        """The folder can be trusted again; what is in it was found."""
+
+    def troubled(self, index: int, problems: dict[str, Problem]) -> None:
+        """The folder's problems changed; these are all."""
+
+    def rules_changed(self, index: int) -> None:
+        """The ignore rules changed."""
+
+    def git_moved(self, index: int, old: str, new: str) -> None:
+        """HEAD moved."""
+
+    def notice(self, event: events.Notice) -> None:
+        """Tell a person."""
+
+
+class _Rules:
+    """The sync's ignore rules, for three threads: the scan's, the watcher's, and the loop's."""
+
+    def __init__(self, spec: model.Sync) -> None:
+        self._lock = threading.RLock()
+        self._rules = ignore.Ignore(spec.source, ignore=spec.ignore, include=spec.include)
+
+    def load(self) -> None:
+        with self._lock:
+            self._rules.load()
+
+    def enter(self, folder: str) -> None:
+        with self._lock:
+            self._rules.enter(folder)
+
+    def ignored(self, path: str, is_folder: bool) -> rules.Verdict:
+        with self._lock:
+            return self._rules.ignored(path, is_folder)
+
+    def may_descend(self, folder: str) -> bool:
+        with self._lock:
+            return self._rules.may_descend(folder)
+
+    def prunes(self, folder: str) -> bool:
+        """Say whether a folder need not be watched."""
+        with self._lock:
+            return not self._rules.may_descend(folder)
+
+    def is_noise(self, path: str) -> bool:
+        """Say whether a change of this path concerns nobody."""
+        with self._lock:
+            return not self._rules.is_source(path) and self._rules.ignored(path, False).ignored
+
+    def refresh(self, dirty: Collection[str], *, index_changed: bool) -> bool:
+        """Read again what changed, where it may matter; say whether the rules did."""
+        with self._lock:
+            sources = [path for path in dirty if self._rules.is_source(path)]
+            if not sources and not index_changed:
+                return False
+            return self._rules.refresh(sources)
+
+    def refresh_all(self) -> bool:
+        with self._lock:
+            return self._rules.refresh()
+
+    def rule_set(self) -> rules.RuleSet:
+        with self._lock:
+            return self._rules.rule_set()
+
+    @property
+    def repo(self) -> gitrepo.GitRepo | None:
+        found = self._rules.repo
+        return found if isinstance(found, gitrepo.GitRepo) else None
+
+    def problems(self) -> dict[str, Problem]:
+        with self._lock:
+            return {trouble.path: trouble for trouble in self._rules.problems}
+
+
+class Source:
+    """Watches and scans one sync's folder.
+
+    Args:
+        index: The sync's number.
+        spec: What the configuration says of it.
+        cache_path: Where the stat cache is kept; its folder exists.
+        boundary: The project's folder: followed links must stay in it.
+        watch: How to notice changes.
+        owner: Whom to tell.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        spec: model.Sync,
+        *,
+        cache_path: str,
+        boundary: str,
+        watch: model.Watch,
+        owner: Owner,
+    ) -> None:
+        self.index = index
+        self.spec = spec
+        self._owner = owner
+        self._watch = watch
+        self._thread = ThreadPoolExecutor(1, f"scan-{index}")
+        self._lock = asyncio.Lock()
+        self._rules = _Rules(spec)
+        self._cache = statcache.StatCache(cache_path)
+        self._scanner = scan.Scanner(
+            spec.source,
+            ignore=self._rules,
+            cache=self._cache,
+            symlinks=spec.symlinks.value,
+            boundary=boundary,
+        )
+        self._watcher: watcher.Watcher | None = None
+        self._again: set[str] = set()
+        self._look_again = asyncio.Event()
+        self._lost = ""
+
+    # ---- running --------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Watch and scan until cancelled.
+
+        Raises:
+            DevloopError: The folder cannot be watched at all.
+        """
+        try:
+            await self._in_thread(self._open)
+            await self._watch_root()
+        finally:
+            self._scanner.cancel()
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+            self._thread.shutdown(wait=False)
+
+    def _open(self) -> None:
+        self._cache.open()
+        self._rules.load()
+
+    def _close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._cache.flush()
+        self._cache.close()
+
+    async def _watch_root(self) -> None:
+        """Watch first, then scan: what changes in between is seen by both, never by neither."""
+        repo = self._rules.repo
+        polling = self._watch.backend is model.Backend.POLLING
+        watching = watcher.Watcher(
+            self._scanner.root,
+            prune=self._rules.prunes,
+            ignored=self._rules.is_noise,
+            git=gitwatch.GitDirs(repo.git_dir, repo.common_dir) if repo is not None else None,
+            poll_interval_s=self._watch.poll_s if polling else None,
+        )
+        async with watching, asyncio.TaskGroup() as group:
+            self._watcher = watching
+            await self._look(self._scanner.scan_all, began_s=self._now_s())
+            group.create_task(self._look_at_unsteady())
+            group.create_task(self._in_quiet())
+            async for item in watching.batches():
+                await self._take(item)
+
+    # ---- what the watcher says ------------------------------------------------------------------------------
+
+    async def _take(self, item: batcher.Batch | watch_events.Report) -> None:
+        match item:
+            case batcher.Batch():
+                await self._take_batch(item)
+            case watch_events.RootGone():
+                self._report_lost(rootguard.RootLost(self._scanner.root, rootguard.Lost.MISSING))
+            case watch_events.RootBack():
+                pass
+            case _:
+                self._owner.notice(_notice(item))
+
+    async def _take_batch(self, item: batcher.Batch) -> None:
+        if item.git is not None:
+            self._owner.git_moved(self.index, item.git.old, item.git.new)
+        dirty = item.paths | item.rescans
+        if await self._in_thread(lambda: self._rules.refresh(dirty, index_changed=item.index_changed)):
+            self._owner.rules_changed(self.index)
+            if self._watcher is not None:
+                self._watcher.refresh_prune()
+            await self._look(self._scanner.scan_all, began_s=item.first_event_s, move=item.git)
+        elif dirty or item.git is not None:
+            await self._look(lambda: self._scanner.scan(dirty), began_s=item.first_event_s, move=item.git)
+
+    # ---- looking --------------------------------------------------------------------------------------------
+
+    async def _look(
+        self,
+        work: Callable[[], scan.ScanResult],
+        *,
+        began_s: float,
+        move: batcher.GitMove | None = None,
+    ) -> None:
+        """Scan, judge what is gone, and tell the owner."""
+        async with self._lock:
+            try:
+                result, hidden, approved = await self._in_thread(
+                    lambda: self._scan_and_judge(self._scanner.scan_all if self._lost else work, move)
+                )
+            except rootguard.RootLost as error:
+                self._report_lost(error)
+                return
+            if result.problems or result.cleared:
+                self._owner.troubled(self.index, {**self._rules.problems(), **self._scanner.problems})
+            if result.again:
+                self._again |= result.again
+                self._look_again.set()
+            was_lost, self._lost = self._lost, ""
+            self._owner.found(self.index, Found(result.delta, hidden, approved, move is not None, began_s))
+            if was_lost:
+                self._owner.regained(self.index)
+
+    def _scan_and_judge(
+        self, work: Callable[[], scan.ScanResult], move: batcher.GitMove | None
+    ) -> tuple[scan.ScanResult, tuple[str, ...], frozenset[str]]:
+        result = work()
+        gone = result.delta.gone
+        # What is still on the disk was not deleted: the rules cover it now, and its copy in the target stays.
+        hidden = tuple(path for path in gone if os.path.lexists(os.path.join(self._scanner.root, path)))
+        approved: frozenset[str] = frozenset()
+        repo = self._rules.repo
+        if move is not None and move.old and gone and repo is not None:
+            approved = repo.deleted_between(move.old, move.new) & gone
+        return result, hidden, approved
+
+    def _report_lost(self, error: rootguard.RootLost) -> None:
+        if self._lost != error.lost:
+            self._lost = error.lost
+            self._owner.lost(self.index, error)
+
+    async def rescan(self, paths: Iterable[str]) -> None:
+        """Look at some paths again, and report what was found."""
+        wanted = frozenset(paths)
+        await self._look(lambda: self._scanner.scan(wanted), began_s=self._now_s())
+
+    async def rescan_all(self) -> None:
+        """Read the rules and look at everything again."""
+        await self._in_thread(self._rules.refresh_all)
+        await self._look(self._scanner.scan_all, began_s=self._now_s())
+
+    async def flush(self, timeout_s: float) -> None:
+        """Return once everything that was saved before this call has been found and reported."""
+        watching = self._watcher
+        if watching is None or not await watching.flush(timeout_s):
+            await self.rescan_all()
+        async with self.still():
+            # The batch that the flush let through is being looked at by whoever held the lock.
+            pass
+
+    @contextlib.asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """Keep scans away while something is done that they must see whole."""
+        async with self._lock:
+            yield
+
+    async def _look_at_unsteady(self) -> None:
+        while True:
+            await self._look_again.wait()
+            self._look_again.clear()
+            await asyncio.sleep(AGAIN_S)
+            again, self._again = self._again, set()
+            await self.rescan(again)
+
+    async def _in_quiet(self) -> None:
+        """What is done beside: files whose stamp proves nothing yet, the cache, a root that is lost."""
+        while True:
+            await asyncio.sleep(QUIET_S)
+            if self._lost:
+                await self.rescan_all()
+                continue
+            unproven = self._scanner.unproven
+            if unproven:
+                await self.rescan(unproven)
+            with contextlib.suppress(OSError):
+                await self._in_thread(self._cache.flush)
+
+    # ---- answers --------------------------------------------------------------------------------------------
+
+    @property
+    def watching(self) -> str:
+        """How changes are noticed, for people."""
+        if self._watcher is None:
+            return "starting"
+        figures = self._watcher.statistics()
+        return f"{figures.backend}, {figures.watches} folders"
+
+    def open_body(self, path: str, entry: Entry) -> body.Body:
+        """Open a file for sending, in any thread."""
+        return self._scanner.open_body(path, entry)
+
+    def rules_message(self) -> messages.Rules:
+        """Return the message that tells the agent this sync's rules."""
+        return answers.rules_to_message(self.index, self._rules.rule_set())
+
+    def listed(self) -> frozenset[str]:
+        """Return the paths that git's HEAD or index lists. Runs git: call it in a thread."""
+        repo = self._rules.repo
+        return repo.tracked() | repo.head_paths() if repo is not None else frozenset()
+
+    def accept_root(self) -> None:
+        """Take the folder as it is now: its user says that it is right."""
+        self._scanner.accept_root()
+
+    # ---- small steps ----------------------------------------------------------------------------------------
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _notice(report: watch_events.Report) -> events.Notice:
+    match report:
+        case watch_events.WatchLimit():
+            message = (
+                f"inotify watches ran out: {report.needed} folders need one, this system allows "
+                f"{report.allowed} in all programs together; the rest is polled"
+            )
+            return events.Notice(level=events.Level.WARNING, message=message, hint=report.hint, code="DL0330")
+        case watch_events.WatchInstances():
+            message = f"inotify instances ran out (the limit is {report.allowed}); the folder is polled"
+            return events.Notice(level=events.Level.WARNING, message=message, hint=report.hint, code="DL0331")
+        case watch_events.PollingInstead():
+            message = f"{report.path or 'the folder'} is polled every {report.interval_s:g} s: {report.why}"
+            return events.Notice(level=events.Level.INFO, message=message)
+        case _:
+            raise AssertionError(f"{report!r} is handled by the source")

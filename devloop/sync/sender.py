@@ -1,0 +1,310 @@
+"""Sends a batch: its ops, the bodies they need, the commit.
+
+Bodies are read and compressed in a worker thread, piece by piece, and go out as the link has credit for them. A body
+that the target can make itself (a copy of another managed file, a delta on what the path holds now) is not sent
+unless the agent asks for it after all. A file that changed since it was scanned is left out and reported: its
+path comes again with the next batch.
+
+Given by the daemon: the link, what opens the syncs' files, the store of delta bases. Knows no websockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from typing import Final, Protocol, TypeVar
+
+from devloop.core import ops, paths
+from devloop.core.entry import Entry
+from devloop.fs import body
+from devloop.protocol import bodies, messages
+from devloop.sync.commands import Batch
+
+# What one visit to the worker thread reads at most: long enough to keep compression busy, short enough that a
+# cancelled body stops soon and memory stays small.
+READ_BYTES: Final = 1024 * 1024
+
+# A batch this small is not worth a compressor's set-up.
+PLAIN_BYTES: Final = 4 * 1024
+
+T = TypeVar("T")
+
+Opener = Callable[[str, Entry], body.Body]
+"""Opens one sync's file, by path and the entry that it must be; raises BodyChanged."""
+
+
+class Link(Protocol):
+    """What the sender needs of a link."""
+
+    def send(self, message: messages.Control) -> None:
+        """Send a control message."""
+
+    async def send_bulk(self, message: messages.Bulk) -> None:
+        """Send a bulk message once there is credit; raise LinkError when the link ends."""
+
+    async def can_open(self) -> None:
+        """Return when another batch may begin; raise LinkError when the link ends."""
+
+
+class Bases(Protocol):
+    """The store of bodies that were acked last."""
+
+    def get(self, digest: bytes) -> bytes | None:
+        """Return a body, or None."""
+
+
+class _Sending:
+    """One batch on its way."""
+
+    def __init__(
+        self,
+        batch: Batch,
+        known: Callable[[int, str], Entry | None],
+        on_changed: Callable[[int, Sequence[int]], None],
+        level: int,
+    ) -> None:
+        self.batch = batch
+        self.known = known
+        self.on_changed = on_changed
+        self.encoder = bodies.Encoder(level)
+        self.waiting = {index for index, op in enumerate(batch.ops) if op.body_bytes}
+        self.unwanted: set[int] = set()
+
+
+class Sender:
+    """Sends batches over one link.
+
+    Args:
+        link: The open link.
+        openers: One for each sync.
+        bases: The delta bases.
+        executor: Where files are read and bodies compressed.
+        features: What both sides can do.
+        level: Returns the compression level that suits the link now.
+        piece_bytes: Returns how much one frame should hold now.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        openers: Sequence[Opener],
+        bases: Bases,
+        executor: Executor,
+        features: frozenset[str],
+        *,
+        level: Callable[[], int],
+        piece_bytes: Callable[[], int],
+    ) -> None:
+        self._link = link
+        self._openers = openers
+        self._bases = bases
+        self._executor = executor
+        self._features = features
+        self._level = level
+        self._piece_bytes = piece_bytes
+        self._under_way: dict[int, _Sending] = {}
+
+    async def send(
+        self,
+        batch: Batch,
+        known: Callable[[int, str], Entry | None],
+        on_changed: Callable[[int, Sequence[int]], None],
+    ) -> None:
+        """Send a whole batch.
+
+        Args:
+            batch: The batch.
+            known: What the target holds at (root, path) now.
+            on_changed: Told the batch and the ops whose bodies will not come.
+
+        Raises:
+            LinkError: The link ended.
+        """
+        total_bytes = sum(op.body_bytes for op in batch.ops)
+        sending = _Sending(batch, known, on_changed, self._level() if total_bytes > PLAIN_BYTES else 0)
+        self._under_way[batch.number] = sending
+        try:
+            await self._link.can_open()
+            self._link.send(messages.Begin(batch.number, len(batch.ops)))
+            for message in await self._in_thread(lambda: list(sending.encoder.ops(batch.number, batch.ops))):
+                await self._link.send_bulk(message)
+            await self._bodies(sending)
+        finally:
+            del self._under_way[batch.number]
+        self._link.send(messages.Commit(batch.number, batch.hooks, batch.reload))
+
+    async def send_whole(
+        self, batch: Batch, indexes: Sequence[int], on_changed: Callable[[int, Sequence[int]], None]
+    ) -> None:
+        """Send bodies whole that the agent could not make itself.
+
+        Args:
+            batch: The batch, whose commit may be under way already.
+            indexes: The ops' numbers.
+            on_changed: As for `send`.
+
+        Raises:
+            LinkError: The link ended.
+        """
+        await self._whole(_Sending(batch, lambda *_: None, on_changed, self._level()), indexes)
+
+    def cancel(self, number: int, indexes: Iterable[int]) -> None:
+        """Leave these bodies out if they are not sent yet; what is left out is reported to `on_changed`."""
+        sending = self._under_way.get(number)
+        if sending is not None:
+            sending.unwanted.update(sending.waiting.intersection(indexes))
+
+    # ---- bodies ---------------------------------------------------------------------------------------------
+
+    async def _bodies(self, sending: _Sending) -> None:
+        need = sorted(sending.waiting)
+        copies = self._copies(sending, need)
+        rest: list[int] = []
+        for index in need:
+            source = copies.get(index)
+            if source is not None:
+                sending.waiting.discard(index)
+                root, path = source
+                self._link.send(messages.Copy(sending.batch.number, index, root, paths.to_wire(path)))
+            elif index in sending.unwanted or not await self._delta(sending, index):
+                rest.append(index)
+        await self._whole(sending, rest)
+
+    def _copies(self, sending: _Sending, need: Sequence[int]) -> dict[int, tuple[int, str]]:
+        """Return the sources of bodies that only move: what this very batch deletes elsewhere."""
+        if "copy" not in self._features:
+            return {}
+        gone: dict[bytes, tuple[int, str]] = {}
+        for op in sending.batch.ops:
+            entry = sending.known(op.root, op.path) if op.action is ops.Action.DELETE else None
+            if entry is not None and entry.digest:
+                gone[entry.digest] = (op.root, op.path)
+        found: dict[int, tuple[int, str]] = {}
+        for index in need if gone else ():
+            wanted = sending.batch.ops[index].entry
+            source = gone.get(wanted.digest) if wanted is not None else None
+            if source is not None:
+                found[index] = source
+        return found
+
+    async def _delta(self, sending: _Sending, index: int) -> bool:
+        """Send a body as a delta on what the path holds now, where that is possible and worth it."""
+        op = sending.batch.ops[index]
+        if "delta" not in self._features or not _has_delta_size(op.body_bytes):
+            return False
+        old = sending.known(op.root, op.path)
+        if old is None or not _has_delta_size(old.size):
+            return False
+        made = await self._in_thread(functools.partial(self._make_delta, sending.batch.number, index, op, old))
+        if made:
+            sending.waiting.discard(index)
+        for message in made:
+            await self._link.send_bulk(message)
+        return bool(made)
+
+    def _make_delta(self, number: int, index: int, op: ops.Op, old: Entry) -> list[messages.Delta]:
+        base = self._bases.get(old.digest)
+        content = self._read_whole(op) if base is not None else None
+        if base is None or content is None:
+            return []
+        return bodies.deltas(number, index, old.digest, base, content, self._piece_bytes())
+
+    async def _whole(self, sending: _Sending, indexes: Sequence[int]) -> None:
+        batch = sending.batch
+        small = [index for index in indexes if batch.ops[index].body_bytes <= bodies.MAX_PACKED_BYTES]
+        large = [index for index in indexes if batch.ops[index].body_bytes > bodies.MAX_PACKED_BYTES]
+        for group in _groups(batch, small):
+            # From here on it is too late to cancel what is in this group.
+            sending.waiting.difference_update(group)
+            dropped = [index for index in group if index in sending.unwanted]
+            wanted = [index for index in group if index not in sending.unwanted]
+            packs, changed = await self._in_thread(functools.partial(self._packs, sending, wanted))
+            for message in packs:
+                await self._link.send_bulk(message)
+            self._leave_out(sending, [*dropped, *changed])
+        for index in large:
+            if index in sending.unwanted or not await self._chunks(sending, index):
+                self._leave_out(sending, [index])
+            sending.waiting.discard(index)
+
+    def _packs(self, sending: _Sending, indexes: Sequence[int]) -> tuple[list[messages.Pack], list[int]]:
+        found: list[tuple[int, bytes]] = []
+        changed: list[int] = []
+        for index in indexes:
+            content = self._read_whole(sending.batch.ops[index])
+            if content is None:
+                changed.append(index)
+            else:
+                found.append((index, content))
+        return list(sending.encoder.packs(sending.batch.number, found, self._piece_bytes())), changed
+
+    def _read_whole(self, op: ops.Op) -> bytes | None:
+        """Return a file's content, or None if it is not what the op says any more."""
+        assert op.entry is not None
+        try:
+            with self._openers[op.root](op.path, op.entry) as opened:
+                pieces = []
+                while piece := opened.read(READ_BYTES):
+                    pieces.append(piece)
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        except body.BodyChanged:
+            return None
+
+    async def _chunks(self, sending: _Sending, index: int) -> bool:
+        """Send one large body piece by piece; say whether it was sent whole."""
+        op = sending.batch.ops[index]
+        assert op.entry is not None
+        try:
+            with await self._in_thread(functools.partial(self._openers[op.root], op.path, op.entry)) as opened:
+                offset = 0
+                while offset < op.entry.size:
+                    if index in sending.unwanted:
+                        return False
+                    made = await self._in_thread(
+                        functools.partial(_read_chunks, opened, sending, index, offset, self._piece_bytes())
+                    )
+                    for message in made:
+                        await self._link.send_bulk(message)
+                        offset += message.raw_size
+        except body.BodyChanged:
+            return False
+        return True
+
+    def _leave_out(self, sending: _Sending, indexes: Sequence[int]) -> None:
+        if indexes:
+            self._link.send(messages.Cancel(sending.batch.number, tuple(sorted(indexes))))
+            sending.on_changed(sending.batch.number, indexes)
+
+    def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+
+def _has_delta_size(size: int) -> bool:
+    return bodies.MIN_DELTA_BYTES <= size <= bodies.MAX_DELTA_BYTES
+
+
+def _read_chunks(
+    opened: body.Body, sending: _Sending, index: int, offset: int, piece_bytes: int
+) -> list[messages.Chunk]:
+    found: list[messages.Chunk] = []
+    read = 0
+    while read < READ_BYTES and (piece := opened.read(piece_bytes)):
+        found.append(sending.encoder.chunk(sending.batch.number, index, offset + read, piece))
+        read += len(piece)
+    return found
+
+
+def _groups(batch: Batch, indexes: Sequence[int]) -> Iterator[list[int]]:
+    """Yield runs of ops whose bodies together are about as large as one read."""
+    group: list[int] = []
+    size = 0
+    for index in indexes:
+        group.append(index)
+        size += batch.ops[index].body_bytes
+        if size >= READ_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
