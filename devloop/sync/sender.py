@@ -29,6 +29,10 @@ READ_BYTES: Final = 1024 * 1024
 # A batch this small is not worth a compressor's set-up.
 PLAIN_BYTES: Final = 4 * 1024
 
+# A batch this small is read and encoded in one visit to the worker thread: each visit costs a save some 0.1 ms.
+ONE_VISIT_BYTES: Final = 64 * 1024
+ONE_VISIT_OPS: Final = 64
+
 T = TypeVar("T")
 
 Opener = Callable[[str, Entry], body.Body]
@@ -128,9 +132,12 @@ class Sender:
         try:
             await self._link.can_open()
             self._link.send(messages.Begin(batch.number, len(batch.ops)))
-            for message in await self._in_thread(lambda: list(sending.encoder.ops(batch.number, batch.ops))):
-                await self._link.send_bulk(message)
-            await self._bodies(sending)
+            if total_bytes <= ONE_VISIT_BYTES and len(batch.ops) <= ONE_VISIT_OPS:
+                await self._all_at_once(sending)
+            else:
+                for message in await self._in_thread(lambda: list(sending.encoder.ops(batch.number, batch.ops))):
+                    await self._link.send_bulk(message)
+                await self._bodies(sending)
         finally:
             del self._under_way[batch.number]
         self._link.send(messages.Commit(batch.number, batch.hooks, batch.reload))
@@ -157,6 +164,26 @@ class Sender:
             sending.unwanted.update(sending.waiting.intersection(indexes))
 
     # ---- bodies ---------------------------------------------------------------------------------------------
+
+    async def _all_at_once(self, sending: _Sending) -> None:
+        """Send a small batch: its bodies are too small for deltas, and it is too late to cancel any of them."""
+        batch = sending.batch
+        need = sorted(sending.waiting)
+        sending.waiting.clear()
+        copies = self._copies(sending, need)
+
+        def prepare() -> tuple[list[messages.Ops], tuple[list[messages.Pack], list[int]]]:
+            rest = [index for index in need if index not in copies]
+            return list(sending.encoder.ops(batch.number, batch.ops)), self._packs(sending, rest)
+
+        listing, (packs, changed) = await self._in_thread(prepare)
+        for message in listing:
+            await self._link.send_bulk(message)
+        for index, (root, path) in copies.items():
+            self._link.send(messages.Copy(batch.number, index, root, paths.to_wire(path)))
+        for pack in packs:
+            await self._link.send_bulk(pack)
+        self._leave_out(sending, changed)
 
     async def _bodies(self, sending: _Sending) -> None:
         need = sorted(sending.waiting)
