@@ -22,6 +22,9 @@ from devloop.wire import driver
 # them does not wait long.
 ROUND: Final = 64
 
+# How long one visit that only tidies up may hold the thread.
+TIDY_S: Final = 0.002
+
 T = TypeVar("T")
 
 
@@ -150,11 +153,17 @@ class Conversation:
     # ---- batches --------------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
+        tidy = True
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._commands:
-                await self._work_once()
+            while self._commands or not tidy:
+                if self._commands:
+                    await self._work_once()
+                    tidy = False
+                else:
+                    # On some file systems it takes longer to free a replaced file than to replace it.
+                    tidy = await self._host.in_thread(lambda: self._worker.tidy(TIDY_S))
 
     async def _work_once(self) -> None:
         found = [self._commands.popleft() for _ in range(min(ROUND, len(self._commands)))]

@@ -82,6 +82,10 @@ class Worker:
                 credits[command.batch] = credits.get(command.batch, 0) + credit
         return Outcome(len(found), credits, needs)
 
+    def tidy(self, budget_s: float) -> bool:
+        """Give back the space of what was replaced; return True when nothing is left to do."""
+        return self._disk.tidy(budget_s)
+
     def abort_all(self) -> None:
         """The link is gone: drop what is not committed."""
         self._needed.clear()

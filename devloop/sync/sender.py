@@ -200,7 +200,7 @@ class Sender:
         await self._whole(sending, rest)
 
     def _copies(self, sending: _Sending, need: Sequence[int]) -> dict[int, tuple[int, str]]:
-        """Return the sources of bodies that only move: what this very batch deletes elsewhere."""
+        """Return the sources of bodies that the target has: at the path itself, or where this batch deletes it."""
         if "copy" not in self._features:
             return {}
         gone: dict[bytes, tuple[int, str]] = {}
@@ -209,11 +209,15 @@ class Sender:
             if entry is not None and entry.digest:
                 gone[entry.digest] = (op.root, op.path)
         found: dict[int, tuple[int, str]] = {}
-        for index in need if gone else ():
-            wanted = sending.batch.ops[index].entry
-            source = gone.get(wanted.digest) if wanted is not None else None
-            if source is not None:
-                found[index] = source
+        for index in need:
+            op = sending.batch.ops[index]
+            assert op.entry is not None
+            here = sending.known(op.root, op.path)
+            if here is not None and here.digest == op.entry.digest:
+                # Only its mode changes.
+                found[index] = (op.root, op.path)
+            elif op.entry.digest in gone:
+                found[index] = gone[op.entry.digest]
         return found
 
     async def _delta(self, sending: _Sending, index: int) -> bool:
