@@ -24,6 +24,7 @@ class Batch(msgspec.Struct):
         git: It is the outcome of a git operation.
         began_s: When the first of its changes was seen.
         cancelled: Ops whose bodies will not come; grows while it is under way.
+        asked: Ops whose bodies the sender was asked to drop.
     """
 
     number: int
@@ -34,6 +35,7 @@ class Batch(msgspec.Struct):
     git: bool = False
     began_s: float = 0.0
     cancelled: set[int] = msgspec.field(default_factory=set)
+    asked: set[int] = msgspec.field(default_factory=set)
     _bodies: dict[tuple[int, str], int] | None = None
 
     def body_index(self, root: int, path: str) -> int | None:
@@ -123,7 +125,7 @@ class Settled(Command, frozen=True):
         total_bytes: Size of what was put.
         elapsed_s: From the first change to now.
         first: For the first time.
-        failed: Paths that could not be read or applied.
+        failed: Paths that could not be read or applied, and syncs that are stopped.
         skipped: Paths that devloop does not ship: sockets, links that lead out.
         held: Deletions that wait for approval.
     """
