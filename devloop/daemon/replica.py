@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -80,6 +80,9 @@ class Replica:
         rules: Returns the messages that tell the agent the rules.
         stored: The baselines of this target, by root.
         listed: Returns the paths below a sync that git lists.
+        still_there: Returns which of some paths below a sync are on the laptop's disk.
+        scanned: Set when every sync was scanned for the first time.
+        on_findings: Told what a sweep of the target found.
         rewrite: Turns the target's paths in output into the laptop's.
         publish: Where events go.
     """
@@ -95,6 +98,9 @@ class Replica:
         rules: Callable[[], Sequence[messages.Rules]],
         stored: Sequence[baseline.Baseline],
         listed: Callable[[int], frozenset[str]],
+        still_there: Callable[[int, Sequence[str]], tuple[str, ...]],
+        scanned: asyncio.Event,
+        on_findings: Callable[[messages.Findings], None],
         rewrite: Callable[[str], str],
         publish: Callable[[events.Event], None],
     ) -> None:
@@ -111,6 +117,9 @@ class Replica:
         self._rules = rules
         self._stored = stored
         self._listed = listed
+        self._still_there = still_there
+        self._scanned = scanned
+        self._on_findings = on_findings
         self._rewrite = rewrite
         self._publish = publish
         self._driver: driver.Driver | None = None
@@ -179,7 +188,7 @@ class Replica:
             case messages.AgentHello():
                 self._claim(event)
             case session.Opened():
-                self._opened(event.features)
+                self._spawn(self._opened(event.features))
             case messages.Ack():
                 self._acked(event)
             case messages.Need():
@@ -239,15 +248,20 @@ class Replica:
         self._fatal = error
         self._driver.close(messages.Bye(messages.Refusal.STOPPING, error.message))
 
-    def _opened(self, features: frozenset[str]) -> None:
+    async def _opened(self, features: frozenset[str]) -> None:
+        """Take the link into use, once the laptop knows what it has itself."""
         assert self._driver is not None and self.hello is not None
         link = self._driver
+        await self._scanned.wait()
+        baselines = await asyncio.to_thread(self._baselines)
+        for root, stored in baselines.items():
+            await self._look_for_hidden(root, stored)
         self.detail = ""
         self._sender = self._make_sender(link, features)
         for message in self._rules():
             link.send(message)
         self._publish(events.LinkChanged(target=self.name, up=True))
-        self._carry_out(self._brain.opened(self.name, self.hello.roots, self._baselines(), self._now_s()))
+        self._carry_out(self._brain.opened(self.name, self.hello.roots, baselines, self._now_s()))
 
     def _baselines(self) -> dict[int, tree.Tree]:
         """Load what was stored for the roots whose digest is neither known nor ours already."""
@@ -319,6 +333,11 @@ class Replica:
         if findings.drift_count and (before is None or before.drift != findings.drift):
             names = tuple(paths.from_wire(row.path) for row in findings.drift[:20])
             self._publish(events.Drifted(target=self.name, count=findings.drift_count, paths=names))
+        if self.up and (findings.drift_count or (before is not None and before.drift_count)):
+            rows = [(paths.from_wire(row.path), row.was, row.now) for row in findings.drift]
+            whole = findings.drift_count == len(rows)
+            self._carry_out(self._brain.drifted(self.name, findings.root, rows, self._now_s(), whole=whole))
+        self._on_findings(findings)
 
     # ---- what the engine wants ------------------------------------------------------------------------------
 
@@ -345,10 +364,24 @@ class Replica:
 
     async def _manifest(self, root: int) -> None:
         rows: list[tuple[str, Entry, bool]] = []
+        drifted: dict[str, Entry] = {}
         async for part in self.request(messages.Ask.MANIFEST, root=root):
-            rows += [(row.path, row.entry, row.managed) for row in answers.part_to_rows(part)]
+            for row in answers.part_to_rows(part):
+                if row.entry is not None:
+                    rows.append((row.path, row.entry, row.managed))
+                if row.was is not None:
+                    drifted[row.path] = row.was
         listed = await asyncio.to_thread(self._listed, root)
-        self._carry_out(self._brain.manifest(self.name, root, rows, listed, self._now_s()))
+        await self._look_for_hidden(root, [path for path, _, _ in rows])
+        self._carry_out(self._brain.manifest(self.name, root, rows, listed, self._now_s(), drifted=drifted))
+
+    async def _look_for_hidden(self, root: int, known: Iterable[str]) -> None:
+        """Tell the engine which paths of the target the laptop still has, hidden by rules that changed unwatched."""
+        wanted = self._brain.sources[root].wanted
+        missing = [path for path in known if path not in wanted]
+        if missing:
+            hidden = await asyncio.to_thread(self._still_there, root, missing)
+            self._carry_out(self._brain.scanned(root, tree.TreeDelta(), self._now_s(), hidden=hidden))
 
     async def request(
         self, ask: messages.Ask, *, root: int = 0, path: str = "", digest: bytes = b""
