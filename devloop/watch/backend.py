@@ -32,7 +32,9 @@ class UnavailableError(errors.LocalError):
 
     code = "DL0320"
 
-    def __init__(self, message: str, *, hint: str = "", report: events.WatchInstances | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", report: events.WatchLimit | events.WatchInstances | None = None
+    ) -> None:
         super().__init__(message, hint=hint)
         self.report = report
 

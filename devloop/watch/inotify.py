@@ -43,6 +43,9 @@ _BESIDE_MASK: Final = (
 _RARE: Final = _C.IN_ISDIR | _C.IN_DELETE_SELF | _C.IN_MOVE_SELF | _C.IN_UNMOUNT | _C.IN_IGNORED
 _AWAY: Final = _C.IN_DELETE | _C.IN_MOVED_FROM
 
+# What the system says when it gives no further watch (inotify_add_watch(2)).
+_LIMIT: Final = frozenset({errno.ENOSPC, errno.ENOMEM})
+
 _RESERVED: Final = frozenset(name.encode() for name in paths.RESERVED)
 
 
@@ -87,6 +90,13 @@ class Inotify:
             self._watch_root()
         except OSError as error:
             self.stop()
+            if error.errno in _LIMIT:
+                limit = self._limit(self._count(""))
+                raise backend.UnavailableError(
+                    "too many folders are watched: the limit of inotify watches is reached",
+                    hint=limit.hint,
+                    report=limit,
+                ) from error
             raise errors.RootError(
                 f"cannot watch {root}: {error.strerror}", hint="check that the folder exists and is readable"
             ) from error
@@ -154,8 +164,10 @@ class Inotify:
         if mask & _C.IN_Q_OVERFLOW:
             noted.clear()
             self._rebuild(events.Reason.OVERFLOW)
-            # The mark may have been lost with the rest; the rescan covers what it stood for.
-            self._on_mark()
+            if self._marks is not None:
+                with self._lock:
+                    covered = self._marks.restart(self._running)
+                self._tell_marks(covered)
         elif wd in self._beside:
             if mask & _C.IN_IGNORED:
                 del self._beside[wd]
@@ -164,14 +176,12 @@ class Inotify:
                 self._sink(events.Beside(self._beside[wd], name.decode("utf-8", "surrogateescape")))
         elif self._marks is not None and wd == self._marks.wd:
             noted.tell(self._sink)
-            self._on_mark()
+            with self._lock:
+                came = self._marks.came()
+            self._tell_marks(came)
 
-    def _on_mark(self) -> None:
-        if self._marks is None:
-            return
-        with self._lock:
-            came = self._marks.came()
-        for token in came:
+    def _tell_marks(self, tokens: list[str]) -> None:
+        for token in tokens:
             self._sink(events.Mark(token))
 
     def _on_folder(self, parent: folders.Folder, mask: int, raw_name: bytes, noted: changes.Changes) -> None:
@@ -260,10 +270,13 @@ class Inotify:
         try:
             return self._running.watch(backend.absolute(self._root, path), _TREE_MASK)
         except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.ENOMEM}:
-                self._refused.add(path)
-                self._sink(events.Unwatched(path))
+            if error.errno in _LIMIT:
+                self._refuse(path)
             return None
+
+    def _refuse(self, path: str) -> None:
+        self._refused.add(path)
+        self._sink(events.Unwatched(path))
 
     def _unwatch(self, folder: folders.Folder) -> None:
         for wd in self._folders.drop(folder):
@@ -299,9 +312,12 @@ class Inotify:
         try:
             self._watch_root()
         except OSError as error:
-            self._root_lost = True
-            self._sink(events.RootGone(f"cannot watch {self._root}: {error.strerror}"))
-            return
+            if error.errno not in _LIMIT:
+                self._root_lost = True
+                self._sink(events.RootGone(f"cannot watch {self._root}: {error.strerror}"))
+                return
+            self._refuse("")
+            self._tell_limit()
         self._root_lost = False
         # A folder that is still there kept its descriptor, under whatever name it now has.
         for wd in old.keys() - self._folders.by_wd.keys():
@@ -325,10 +341,13 @@ class Inotify:
         if not self._refused or self._limit_told:
             return
         self._limit_told = True
+        self._sink(self._limit(sum(map(self._count, paths.outermost(self._refused)))))
+
+    def _limit(self, refused: int) -> events.WatchLimit:
         used = len(self._folders)
-        needed = used + sum(map(self._count, paths.outermost(self._refused)))
         allowed = limits.allowed_watches()
-        self._sink(events.WatchLimit(used, needed, allowed, limits.watches_hint(needed, allowed)))
+        needed = used + refused
+        return events.WatchLimit(used, needed, allowed, limits.watches_hint(needed, allowed))
 
     def _count(self, path: str) -> int:
         names = backend.subfolders(self._absolute(path), path, self._prune)

@@ -146,6 +146,24 @@ class Marks:
             self._send_waiting()
         return came
 
+    def restart(self, instance: Instance) -> list[str]:
+        """Start anew after events were lost, perhaps a mark's among them.
+
+        The new watch has a new descriptor, so that a late event of the old one cannot be taken for a later mark's.
+
+        Returns:
+            The marks under way and waiting; the rescan of everything that follows a loss covers what they stand for.
+        """
+        covered = self._under_way + self._waiting
+        self._under_way, self._waiting = [], []
+        instance.unwatch(self.wd)
+        try:
+            self.wd = instance.watch(b"/proc/self/fd/%d" % self._file, CONSTANTS.IN_MODIFY)
+        except OSError:
+            # Someone else took the watch: marks do not come back any more, and flushes rescan at their deadline.
+            self.wd = -1
+        return covered
+
     def close(self) -> None:
         """Give the file back, and with it its space."""
         os.close(self._file)

@@ -355,6 +355,8 @@ def test_an_overflow_releases_the_marks_that_it_may_have_lost(watched: Watched) 
     watched.backend._marks._under_way.append("lost")  # as if its event had been dropped
     watched.backend._handle(raw_event(-1, inotify_instance.CONSTANTS.IN_Q_OVERFLOW))
     assert watched.recorder.told == [events.Rescan("", events.Reason.OVERFLOW), events.Mark("lost")]
+    (watched.root / "f").touch()
+    assert support.of(events.Dirty, watched.told()) == {"f"}
 
 
 @pytest.mark.parametrize("how", ["delete", "rename"])
@@ -447,6 +449,40 @@ def test_the_limit_of_instances_makes_the_backend_unavailable(tmp_path: pathlib.
     )
     assert "limit of inotify instances" in message
     assert "fs.inotify.max_user_instances=" in hint
+
+
+NO_WATCHES = """
+import json, sys
+from devloop.watch import backend, inotify
+try:
+    inotify.Inotify().start(sys.argv[1], lambda path: False, print)
+except backend.UnavailableError as error:
+    print(json.dumps([error.message, error.hint, error.report.used, error.report.needed]))
+"""
+
+
+def test_no_watch_even_for_the_root_makes_the_backend_unavailable(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    message, hint, used, needed = support.in_namespace(
+        "echo 0 > /proc/sys/user/max_inotify_watches", NO_WATCHES, str(tmp_path)
+    )
+    assert "limit of inotify watches" in message
+    assert "fs.inotify.max_user_watches=" in hint
+    assert (used, needed) == (0, 3)
+
+
+def test_a_new_root_beyond_the_limit_is_left_to_polling(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched.start()
+
+    def refuse(instance: int, path: bytes, mask: int) -> int:
+        raise OSError(28, "no watch left")
+
+    monkeypatch.setattr(inotify_instance, "_add_watch", refuse)
+    watched.backend.rebuild(events.Reason.ROOT_BACK)
+    unwatched, limit, rescan = watched.told()
+    assert unwatched == events.Unwatched("")
+    assert isinstance(limit, events.WatchLimit)
+    assert rescan == events.Rescan("", events.Reason.ROOT_BACK)
 
 
 UNMOUNTED = """

@@ -86,6 +86,23 @@ def test_a_mark_asked_for_while_one_is_under_way_waits_for_a_write_of_its_own() 
     subject.end()
 
 
+def test_marks_that_start_anew_do_not_hear_their_late_events() -> None:
+    subject = inotify_instance.Instance(lambda raw: None, refused)
+    marks = inotify_instance.Marks.make(subject)
+    assert marks is not None
+    old = marks.wd
+    for token in "ab":
+        marks.send(token)
+    assert marks.restart(subject) == ["a", "b"]
+    assert marks.wd not in {old, -1}
+    marks.send("c")
+    heard = {wd for wd, mask, _, _ in inotify_instance.parse(os.read(subject._inotify_fd, 4_096)) if mask & 2}
+    assert heard == {old, marks.wd}
+    assert marks.came() == ["c"]
+    marks.close()
+    subject.end()
+
+
 def test_the_members_of_watchdog_that_the_backend_relies_on() -> None:
     """Fails when watchdog changes below us; read `inotify_instance` again before the pin is moved."""
     assert watchdog.version.VERSION_MAJOR == 7
