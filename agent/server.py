@@ -24,6 +24,9 @@ from devloop.protocol import codec
 # Links at once: the one that is served, and some that are being refused or replaced.
 MAX_LINKS: Final = 8
 
+# How long the closing handshake may take: nothing depends on it.
+CLOSE_TIMEOUT_S: Final = 1.0
+
 # Threads that wait for the interpreter are let in after this long; Python's 5 ms would show in every save.
 SWITCH_INTERVAL_S: Final = 0.0005
 
@@ -46,15 +49,29 @@ class WebSocket:
             raise ConnectionError(str(error)) from error
 
     async def recv(self) -> bytes:
-        """Return the next message; a text message is its bytes, which are no frame."""
+        """Return the next binary message.
+
+        Raises:
+            ConnectionError: The connection has ended.
+            RemoteProtocolError: A text message came.
+        """
         try:
-            return await self._connection.recv(decode=False)
+            message = await self._connection.recv()
         except websockets.ConnectionClosed as error:
             raise ConnectionError(str(error)) from error
+        if isinstance(message, str):
+            raise errors.RemoteProtocolError("a text message where frames are binary", where="websocket")
+        return message
 
     async def close(self) -> None:
-        """Close the connection."""
-        await self._connection.close()
+        """Close the connection, without waiting long for the peer."""
+        try:
+            # websockets' own deadline begins when its buffer is empty, which a peer that does not read prevents.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self._connection.close()
+        finally:
+            self._connection.transport.abort()
 
 
 def run(told: settings.Settings, key: bytes, on_ready: Callable[[], None]) -> int:
@@ -136,5 +153,5 @@ def _options() -> dict[str, Any]:
         "origins": [None],
         "server_header": None,
         "open_timeout": 10.0,
-        "close_timeout": 1.0,
+        "close_timeout": CLOSE_TIMEOUT_S,
     }

@@ -218,6 +218,10 @@ class Session(abc.ABC):
         """Say whether the peer takes another batch or answer now."""
         return not self.closed and self._out.can_open()
 
+    def can_begin(self, ops: int) -> bool:
+        """Say whether the peer takes a batch of so many ops now. Only the laptop's half has more to say to that."""
+        return self.can_open()
+
     def can_send(self, stream: int, size: int) -> bool:
         """Say whether a bulk message may be sent now.
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Final, Protocol, TypeVar
 
@@ -48,8 +48,8 @@ class Link(Protocol):
     async def send_bulk(self, message: messages.Bulk) -> None:
         """Send a bulk message once there is credit; raise LinkError when the link ends."""
 
-    async def can_open(self) -> None:
-        """Return when another batch may begin; raise LinkError when the link ends."""
+    async def can_begin(self, ops: int) -> None:
+        """Return when a batch of so many ops may begin; raise LinkError when the link ends."""
 
 
 class Bases(Protocol):
@@ -109,6 +109,7 @@ class Sender:
         self._level = level
         self._piece_bytes = piece_bytes
         self._under_way: dict[int, _Sending] = {}
+        self._begins = asyncio.Lock()
 
     async def send(
         self,
@@ -130,8 +131,10 @@ class Sender:
         sending = _Sending(batch, known, on_changed, self._level() if total_bytes > PLAIN_BYTES else 0)
         self._under_way[batch.number] = sending
         try:
-            await self._link.can_open()
-            self._link.send(messages.Begin(batch.number, len(batch.ops)))
+            # Batches begin in the order of their numbers, also where a later one would find room before an earlier.
+            async with self._begins:
+                await self._link.can_begin(len(batch.ops))
+                self._link.send(messages.Begin(batch.number, len(batch.ops)))
             if total_bytes <= ONE_VISIT_BYTES and len(batch.ops) <= ONE_VISIT_OPS:
                 await self._all_at_once(sending)
             else:
@@ -288,7 +291,8 @@ class Sender:
         op = sending.batch.ops[index]
         assert op.entry is not None
         try:
-            with await self._in_thread(functools.partial(self._openers[op.root], op.path, op.entry)) as opened:
+            opening = functools.partial(self._openers[op.root], op.path, op.entry)
+            with await self._in_thread(opening, unwanted=body.Body.close) as opened:
                 offset = 0
                 while offset < op.entry.size:
                     if index in sending.unwanted:
@@ -308,8 +312,24 @@ class Sender:
             self._link.send(messages.Cancel(sending.batch.number, tuple(sorted(indexes))))
             sending.on_changed(sending.batch.number, indexes)
 
-    def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
-        return asyncio.get_running_loop().run_in_executor(self._executor, work)
+    async def _in_thread(self, work: Callable[[], T], *, unwanted: Callable[[T], None] = lambda _: None) -> T:
+        """Run something in a worker thread.
+
+        Args:
+            work: What to run.
+            unwanted: Called with the outcome if nobody takes it any more.
+
+        Cancellation: what runs cannot be stopped, and uses files that its caller closes, so its end is awaited.
+        """
+        running = self._executor.submit(work)
+        try:
+            return await asyncio.wrap_future(running)
+        except asyncio.CancelledError:
+            if not running.cancelled():
+                await asyncio.wait([asyncio.wrap_future(running)])
+                if not running.cancelled() and running.exception() is None:
+                    unwanted(running.result())
+            raise
 
 
 def _has_delta_size(size: int) -> bool:

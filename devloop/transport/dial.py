@@ -7,6 +7,7 @@ proxy (the connection is inside a tunnel or on this machine), no websocket pings
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 from typing import Any, Final
@@ -19,6 +20,9 @@ from devloop.protocol import codec
 
 # How long opening may take before the agent counts as not there.
 DIAL_TIMEOUT_S: Final = 10.0
+
+# How long the closing handshake may take: nothing depends on it.
+CLOSE_TIMEOUT_S: Final = 1.0
 
 # The agent's own name in the upgrade request; nothing is resolved.
 URI: Final = "ws://agent/devloop"
@@ -42,18 +46,29 @@ class WebSocket:
             raise ConnectionError(str(error)) from error
 
     async def recv(self) -> bytes:
-        """Return the next binary message."""
+        """Return the next binary message.
+
+        Raises:
+            ConnectionError: The connection has ended.
+            RemoteProtocolError: A text message came.
+        """
         try:
-            message = await self._connection.recv(decode=False)
+            message = await self._connection.recv()
         except websockets.ConnectionClosed as error:
             raise ConnectionError(str(error)) from error
-        if not isinstance(message, bytes):
-            raise errors.RemoteProtocolError("a text message where frames are binary")
+        if isinstance(message, str):
+            raise errors.RemoteProtocolError("a text message where frames are binary", where="websocket")
         return message
 
     async def close(self) -> None:
         """Close the connection, without waiting long for the peer."""
-        await self._connection.close()
+        try:
+            # websockets' own deadline begins when its buffer is empty, which a peer that does not read prevents.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self._connection.close()
+        finally:
+            self._connection.transport.abort()
 
 
 async def unix(path: str) -> WebSocket:
@@ -88,7 +103,7 @@ def _options() -> dict[str, Any]:
         "max_size": codec.MAX_FRAME_BYTES,
         "ping_interval": None,
         "open_timeout": DIAL_TIMEOUT_S,
-        "close_timeout": 1.0,
+        "close_timeout": CLOSE_TIMEOUT_S,
         "user_agent_header": None,
     }
 

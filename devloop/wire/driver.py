@@ -35,7 +35,7 @@ class Connection(Protocol):
         """Return the next message. Raises ConnectionError at its end."""
 
     async def close(self) -> None:
-        """Close it; never raises."""
+        """Close it; never raises. When cancelled it is cut off at once."""
 
 
 class Driver:
@@ -44,8 +44,8 @@ class Driver:
     Args:
         half: The sans-IO session, fresh.
         connection: Open, and owned by the driver from now on.
-        on_event: Called with each event in order, in the loop's thread. It must not block; an exception from it
-            ends the link.
+        on_event: Called with each event in order, `Closed` last, in the loop's thread. It must not block; a
+            `DevloopError` from it ends the link, and the peer is told.
     """
 
     def __init__(
@@ -58,33 +58,47 @@ class Driver:
         self._room = asyncio.Event()
         self._closing = asyncio.Event()
         self._drained = asyncio.Event()
+        self._handing_out = False
         self._error: errors.DevloopError | None = None
 
     async def run(self) -> None:
         """Drive the session until it is closed by either side, then close the connection.
 
+        However the session ends, this does within `CLOSE_TIMEOUT_S` for the last frames and as much for the connection.
+
         Raises:
             DevloopError: What ended the session, where that is an error for this side: the connection broke, the
                 peer broke the protocol, was silent, or refused.
 
-        Cancellation: the connection is closed and nothing is left behind.
+        Cancellation: the peer is told, if it still listens; the connection is closed and nothing is left behind.
         """
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(part()) for part in (self._read, self._write, self._tick)]
-                await self._closing.wait()
-                # What the peer must still be told is sent, unless it has stopped listening.
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                        await self._drained.wait()
-                for task in tasks:
-                    task.cancel()
+                try:
+                    await self._closing.wait()
+                except asyncio.CancelledError:
+                    self.close(messages.Bye(messages.Refusal.STOPPING, f"the {self.session.role} stops"))
+                    raise
+                finally:
+                    await self._until_drained()
+                    for task in tasks:
+                        task.cancel()
         finally:
             self._closing.set()
             self._room.set()
-            await self._connection.close()
+            # A connection that does not even close in time has cut itself off when it is cancelled.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self._connection.close()
         if self._error is not None:
             raise self._error
+
+    async def _until_drained(self) -> None:
+        """Wait until the peer was told what it must still be told, unless it has stopped listening."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._drained.wait()
 
     def send(self, message: messages.Control) -> None:
         """Send a control message. On a link that has ended it is dropped: `run` tells of the end."""
@@ -107,14 +121,17 @@ class Driver:
             await self._room.wait()
         raise errors.LinkError("the link has ended")
 
-    async def can_open(self) -> None:
-        """Wait until the peer takes another stream.
+    async def can_begin(self, ops: int) -> None:
+        """Wait until the peer takes another batch.
+
+        Args:
+            ops: How many ops it has.
 
         Raises:
             LinkError: The link has ended.
         """
         while not self._closing.is_set():
-            if self.session.can_open():
+            if self.session.can_begin(ops):
                 return
             self._room.clear()
             await self._room.wait()
@@ -148,28 +165,28 @@ class Driver:
                 self.session.receive(frame, loop.time())
                 self._hand_out()
         except OSError as error:
-            self.session.receive_eof(f"the connection ended: {error}")
-            self._drained.set()
-            self._hand_out()
+            self._lost(error)
+        except errors.DevloopError as error:
+            self.fail(error)
 
     async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
         try:
             while True:
-                frame = self.session.next_frame()
+                frame = self.session.next_frame(loop.time())
                 if frame is not None:
                     await self._connection.send(frame)
                     # A frame that left makes room for the next bulk.
                     self._room.set()
                     continue
                 if self.session.closed:
-                    self._drained.set()
                     return
                 self._frames.clear()
                 await self._frames.wait()
         except OSError as error:
-            self.session.receive_eof(f"the connection ended: {error}")
+            self._lost(error)
+        finally:
             self._drained.set()
-            self._hand_out()
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -179,11 +196,35 @@ class Driver:
             self.session.tick(loop.time())
             self._hand_out()
 
+    def _lost(self, error: OSError) -> None:
+        """Take up that the connection is gone: nobody is left to be told anything."""
+        self.session.receive_eof(f"the connection ended: {error}")
+        self._drained.set()
+        self._hand_out()
+
     def _hand_out(self) -> None:
-        for event in self.session.events():
-            if isinstance(event, session.Closed):
-                self._error = event.error
-                self._closing.set()
-            self._on_event(event)
+        """Hand out what happened, in order, each event before the next although handlers act on the session."""
+        if self._handing_out:
+            return
+        self._handing_out = True
+        try:
+            while found := self.session.events():
+                for event in found:
+                    self._hand_out_one(event)
+        finally:
+            self._handing_out = False
         self._frames.set()
         self._room.set()
+
+    def _hand_out_one(self, event: session.Event) -> None:
+        if isinstance(event, session.Closed):
+            self._error = event.error
+            self._closing.set()
+        elif self.session.closed:
+            # A handler has ended the link: what came with the same frame is not acted upon any more.
+            return
+        try:
+            self._on_event(event)
+        except errors.DevloopError as error:
+            # What came breaks a rule that only the handler knows; the peer is told which.
+            self.session.fail(error)

@@ -1,4 +1,4 @@
-"""What somebody else changed in a target is left alone until the laptop changes it, and keeps the service from `in sync`."""
+"""What somebody else changed in a target is left alone until the laptop changes it, and is never called in sync."""
 
 from devloop.core import entry, ops, tree
 from devloop.protocol import messages
