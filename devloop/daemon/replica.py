@@ -332,7 +332,9 @@ class Replica:
         self.findings[findings.root] = findings
         if findings.drift_count and (before is None or before.drift != findings.drift):
             names = tuple(paths.from_wire(row.path) for row in findings.drift[:20])
-            self._publish(events.Drifted(target=self.name, count=findings.drift_count, paths=names))
+            self._publish(
+                events.Drifted(target=self.name, count=findings.drift_count, paths=names, extra=findings.extra_count)
+            )
         if self.up and (findings.drift_count or (before is not None and before.drift_count)):
             rows = [(paths.from_wire(row.path), row.was, row.now) for row in findings.drift]
             whole = findings.drift_count == len(rows)

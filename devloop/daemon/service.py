@@ -19,11 +19,11 @@ from devloop.config import model
 from devloop.core import ops, pathmap, paths
 from devloop.core.entry import Entry, Kind
 from devloop.core.problem import Problem
-from devloop.daemon import basefill, builder, commandline, pulls, replica, source, status
+from devloop.daemon import basefill, builder, commandline, pulls, replica, source
 from devloop.fs import body, rootguard
 from devloop.protocol import bodies, messages
 from devloop.state import baseline, basestore, trash
-from devloop.sync import commands, engine, events, hooks, sender
+from devloop.sync import commands, engine, events, hooks, sender, status
 from devloop.wire import driver
 
 # Batches over which the latencies in `status` are taken, and what counts as a save: larger ones say nothing about it.
@@ -284,11 +284,27 @@ class Service:
             self._saves += 1
         self._publish_problems()
         if what.failed or what.held:
-            self._publish(events.SyncFailed(message=_why_failed(what), problems=what.failed))
+            self._publish(
+                events.SyncFailed(
+                    message=_why_failed(what),
+                    problems=what.failed,
+                    held=what.held,
+                    skipped=what.skipped,
+                    files=what.files,
+                    deletes=what.deletes,
+                    ms=ms,
+                )
+            )
         elif news:
             self._publish(
                 events.SyncComplete(
-                    files=what.files, deletes=what.deletes, total_bytes=what.total_bytes, ms=ms, first=what.first
+                    files=what.files,
+                    deletes=what.deletes,
+                    total_bytes=what.total_bytes,
+                    ms=ms,
+                    first=what.first,
+                    skipped=what.skipped,
+                    total_files=sum(each.wanted.file_count() for each in self.engine.sources),
                 )
             )
 

@@ -111,7 +111,7 @@ class Replica:
         self.started = False
 
     def managed_files(self) -> int:
-        """Return how many files the agent holds for us. Costs a pass over the trees."""
+        """Return how many files the agent holds for us."""
         return sum(known.file_count() for known in self.known)
 
     def recent_deletions(self, now_s: float) -> int:
