@@ -196,15 +196,17 @@ class Applier:
             errors.RemoteProtocolError: As `body`.
         """
         batch = self._batch(batch_id)
-        op = batch.ops[index]
+        op, wanted = batch.awaiting(index)
+        if batch.stopped or index in batch.dropped:
+            return True
         base = self.base(op.root, op.path, base_digest)
-        if base is None or op.entry is None:
+        if base is None:
             return False
         try:
-            content = delta.apply(base, difference, op.entry.size)
+            content = delta.apply(base, difference, wanted.size)
         except delta.DeltaError:
             return False
-        if hashlib.sha256(content).digest() != op.entry.digest:
+        if hashlib.sha256(content).digest() != wanted.digest:
             return False
         batch.body(index, content)
         return True

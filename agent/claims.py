@@ -36,9 +36,7 @@ def decide(held: Claim, asked: Claim) -> messages.Bye | None:
         held: The agent's claim so far.
         asked: The laptop's.
     """
-    if asked.epoch > held.epoch or asked == held:
-        return None
-    if asked.epoch == held.epoch and asked.session == held.session:
+    if asked.epoch > held.epoch or (asked.epoch == held.epoch and asked.session == held.session):
         return None
     return messages.Bye(
         messages.Refusal.EPOCH,
@@ -53,7 +51,7 @@ def load(path: str) -> Claim:
     try:
         with open(path, "rb") as file:
             return msgspec.json.decode(file.read(), type=Claim)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return Claim()
 
 

@@ -2,7 +2,7 @@
 
 The protocol's session checks what the laptop sends; commands for the disk go through a bounded-by-credit list to the
 agent's worker thread, in order, and what they come to goes back: credit, needs, acks. Requests are answered beside
-them. What outlives the link (the claim, the app, the roots) belongs to `agent.service`.
+them. What outlives the link (the claim, the app, the roots) belongs to `agent.host`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Final, Protocol, TypeVar
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Final, Protocol, TypeVar
 
 from agent import worker
 from devloop import errors
@@ -39,10 +39,12 @@ _URGENT: Final = (commands.CommitBatch, commands.AbortBatch, commands.ApplyDelta
 class Host(Protocol):
     """What the conversation needs of the agent."""
 
-    def hello(self) -> messages.AgentHello:
+    async def hello(self) -> messages.AgentHello:
         """Return what the agent is, now."""
 
-    def claim(self, conversation: Conversation, hello: messages.LaptopHello) -> messages.Bye | None:
+    async def claim(
+        self, conversation: Conversation, told: messages.AgentHello, hello: messages.LaptopHello
+    ) -> messages.Bye | None:
         """Take up a claim; return the refusal, or None where it is taken."""
 
     def opened(self, conversation: Conversation) -> None:
@@ -85,30 +87,44 @@ class Conversation:
         self._commands: deque[commands.Command] = deque()
         self._gathered_bytes = 0
         self._wake = asyncio.Event()
+        self._told: messages.AgentHello | None = None
         self._group: asyncio.TaskGroup | None = None
+        self._beside: set[asyncio.Task[None]] = set()
+        self._ended = False
         self.is_open = False
 
     async def run(self) -> None:
         """Converse until the link ends, in whatever way.
+
+        What the disk has begun is finished, and followed by its hooks and reload, also when the link ended meanwhile:
+        the laptop that comes next finds it applied and does not send it again.
 
         Cancellation: the laptop is told that the agent stops.
         """
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                working = group.create_task(self._work())
+                group.create_task(self._work())
                 try:
                     await self._driver.run()
+                except errors.DevloopError:
+                    # The laptop was told, where it still listens; it decides what comes next.
+                    pass
                 finally:
-                    working.cancel()
-        except* errors.DevloopError:
-            # The laptop was told, where it still listens; it decides what comes next.
-            pass
+                    self._wind_up()
         finally:
-            self.is_open = False
             self._group = None
             self._host.closed(self)
-            await self._host.in_thread(self._worker.abort_all)
+            await self._host.in_thread(self._worker.retire)
+
+    def _wind_up(self) -> None:
+        """Let nothing more be begun."""
+        self._ended = True
+        self.is_open = False
+        self._commands.clear()
+        self._wake.set()
+        for task in self._beside:
+            task.cancel()
 
     def send(self, message: messages.Control) -> None:
         """Send a control message, if the session is open."""
@@ -123,23 +139,25 @@ class Conversation:
         """
         await self._driver.send_bulk(message)
 
-    def end(self, bye: messages.Bye) -> None:
-        """End the link, telling why."""
+    async def end(self, bye: messages.Bye) -> None:
+        """End the link, telling why; on return nothing of it is carried out any more."""
+        self._wind_up()
         self._driver.close(bye)
+        await self._host.in_thread(self._worker.retire)
 
     def _on_event(self, event: session.Event) -> None:
         match event:
             case session.Authenticated():
-                self._driver.send(self._host.hello())
+                self._spawn(self._greet())
             case messages.LaptopHello():
-                self._claim(event)
+                self._spawn(self._claim(event))
             case session.Opened():
                 self.is_open = True
                 self._host.opened(self)
             case messages.Rules():
                 self._host.set_rules(event)
             case messages.Request():
-                self._spawn_answer(event)
+                self._spawn(self._answer(event))
             case session.Closed():
                 self.is_open = False
             case (
@@ -155,8 +173,13 @@ class Conversation:
             case _:
                 pass
 
-    def _claim(self, hello: messages.LaptopHello) -> None:
-        refusal = self._host.claim(self, hello)
+    async def _greet(self) -> None:
+        self._told = await self._host.hello()
+        self._driver.send(self._told)
+
+    async def _claim(self, hello: messages.LaptopHello) -> None:
+        assert self._told is not None, "the laptop's hello answers the agent's"
+        refusal = await self._host.claim(self, self._told, hello)
         if refusal is not None:
             self._driver.close(refusal)
         else:
@@ -166,7 +189,7 @@ class Conversation:
 
     async def _work(self) -> None:
         tidy = True
-        while True:
+        while not self._ended:
             await self._wake.wait()
             self._wake.clear()
             while self._commands or not tidy:
@@ -182,11 +205,16 @@ class Conversation:
         try:
             outcome = await self._host.in_thread(lambda: self._worker.carry_out(found))
         except errors.DevloopError as error:
+            self._commands.clear()
             self._driver.fail(error)
             return
-        self._commands.extendleft(reversed(found[outcome.done :]))
-        if self._driver.closed:
-            return
+        if not self._ended:
+            self._commands.extendleft(reversed(found[outcome.done :]))
+            self._tell(outcome)
+        if outcome.acked is not None and outcome.acked.applied.is_applied:
+            self._host.applied(outcome.acked)
+
+    def _tell(self, outcome: worker.Outcome) -> None:
         for batch, ops in outcome.needs.items():
             self._driver.send(messages.Need(batch, tuple(ops)))
         for batch, credit in outcome.credits.items():
@@ -194,13 +222,8 @@ class Conversation:
         if outcome.acked is not None:
             low_water = self._half.low_water_with(outcome.acked.batch)
             self._driver.send(worker.ack_of(outcome.acked, low_water))
-            self._host.applied(outcome.acked)
 
     # ---- requests -------------------------------------------------------------------------------------------
-
-    def _spawn_answer(self, request: messages.Request) -> None:
-        assert self._group is not None
-        self._group.create_task(self._answer(request))
 
     async def _answer(self, request: messages.Request) -> None:
         error = ""
@@ -218,3 +241,10 @@ class Conversation:
         except OSError as failed:
             error = f"{failed.strerror or failed}"
         self._driver.send(messages.Done(request.request, error))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside; it ends with the link."""
+        assert self._group is not None
+        task = self._group.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)

@@ -53,9 +53,9 @@ class Agent:
         self._stores: list[store.Store] = []
         self._sweeps: list[sweep.Sweep] = []
         self._disk: applier.Applier | None = None
-        self._fresh: list[bool] = []
         self._findings: dict[int, messages.Findings] = {}
         self._linked = asyncio.Event()
+        self._trouble = ""
         self._launcher = launcher.Launcher(
             os.path.join(told.state, "app"), [(root.to, root.data) for root in told.roots], self._say, self._output
         )
@@ -76,7 +76,6 @@ class Agent:
         self._disk.recover()
         for shelf in self._stores:
             shelf.verify()
-        self._fresh = [not shelf.rows for shelf in self._stores]
         self._sweeps = [
             sweep.Sweep(root, shelf, self._ignored_in(index), self._pulled_in(index))
             for index, (root, shelf) in enumerate(zip(self._roots, self._stores, strict=True))
@@ -102,8 +101,9 @@ class Agent:
 
     # ---- what conversations ask -----------------------------------------------------------------------------
 
-    def hello(self) -> messages.AgentHello:
+    async def hello(self) -> messages.AgentHello:
         """Return what the agent is, now."""
+        states = await self.in_thread(self._root_states)
         return messages.AgentHello(
             minor=version.MINOR,
             features=version.FEATURES,
@@ -114,39 +114,59 @@ class Agent:
             owner=self._claim.owner,
             held=self._active is not None and self._active.is_open,
             limits=messages.Limits(),
-            roots=tuple(self._root_state(index) for index in range(len(self._roots))),
+            roots=states,
             uid=os.geteuid(),
             gid=os.getegid(),
         )
 
-    def _root_state(self, index: int) -> messages.RootState:
-        root, shelf = self._roots[index], self._stores[index]
-        return messages.RootState(
-            to=root.spec.to,
-            tree_id=root.tree_id,
-            digest=shelf.tree.digest,
-            managed=len(shelf.tree),
-            fresh=self._fresh[index],
-            case_sensitive=root.case_sensitive,
+    def _root_states(self) -> tuple[messages.RootState, ...]:
+        return tuple(
+            messages.RootState(
+                to=root.spec.to,
+                tree_id=root.tree_id,
+                digest=shelf.tree.digest,
+                managed=len(shelf.tree),
+                fresh=not shelf.rows,
+                case_sensitive=root.case_sensitive,
+            )
+            for root, shelf in zip(self._roots, self._stores, strict=True)
         )
 
-    def claim(self, asking: conversation.Conversation, hello: messages.LaptopHello) -> messages.Bye | None:
-        """Take up a claim; return the refusal, or None where it is taken."""
+    async def claim(
+        self, asking: conversation.Conversation, told: messages.AgentHello, hello: messages.LaptopHello
+    ) -> messages.Bye | None:
+        """Take up a claim; return the refusal, or None where it is taken.
+
+        Args:
+            asking: The link.
+            told: What the laptop knows of the agent.
+            hello: What it claims.
+        """
         if [sync.to for sync in hello.syncs] != [root.to for root in self._told.roots]:
             return messages.Bye(messages.Refusal.ROOTS, "the agent's roots are not the project's syncs")
+        wrong = launcher.wrong_with(hello.app)
+        if wrong:
+            return messages.Bye(messages.Refusal.ROOTS, f"the agent cannot run the app: {wrong}")
         asked = claims.Claim(hello.epoch, hello.session, hello.owner)
         refusal = claims.decide(self._claim, asked)
         if refusal is not None:
             return refusal
-        if self._active is not None and self._active is not asking:
-            words = f"{hello.owner} has taken the session over"
-            self._active.end(messages.Bye(messages.Refusal.OWNED, words, owner=hello.owner))
+        before, self._active = self._active, asking
         self._claim = asked
         claims.save(self._claim_path, asked)
-        self._active = asking
         self._pulls = tuple(patterns.Patterns(sync.pull) for sync in hello.syncs)
         self._launcher.configure(hello.app)
-        return None
+        if before is not None:
+            words = f"{hello.owner} has taken the session over"
+            await before.end(messages.Bye(messages.Refusal.OWNED, words, owner=hello.owner))
+        return await self._still_true(told)
+
+    async def _still_true(self, told: messages.AgentHello) -> messages.Bye | None:
+        """Refuse a laptop whose picture of the roots is outdated: another link has applied a batch meanwhile."""
+        states = await self.in_thread(self._root_states)
+        if [state.digest for state in states] == [state.digest for state in told.roots]:
+            return None
+        return messages.Bye(messages.Refusal.STOPPING, "the target changed while the session was being opened")
 
     def opened(self, talking: conversation.Conversation) -> None:
         """Tell a new link what it cannot know: the app's state, and what the last sweeps found."""
@@ -154,6 +174,11 @@ class Agent:
         self._launcher.tell_state()
         for findings in self._findings.values():
             talking.send(findings)
+
+    async def end_link(self, bye: messages.Bye) -> None:
+        """End the link that is served, if there is one."""
+        if self._active is not None:
+            await self._active.end(bye)
 
     def closed(self, talking: conversation.Conversation) -> None:
         """Forget a link that has ended."""
@@ -164,12 +189,11 @@ class Agent:
         """Take up the rules of a root; those that cannot be read leave everything protected."""
         rule_set = answers.message_to_rules(message)
         self._matchers[message.root] = None if rule_set is None else matcher.Matcher(rule_set)
-        self._sweeps[message.root].restart()
+        # In the thread that sweeps, between two slices.
+        self._thread.submit(self._sweeps[message.root].restart)
 
     def applied(self, acked: worker.Acked) -> None:
         """Run what follows a batch: its hooks, then the reload."""
-        for index in range(len(self._roots)):
-            self._fresh[index] = False
         self._launcher.after_batch(acked.commit.hooks, reload=acked.commit.reload)
 
     def new_worker(self) -> worker.Worker:
@@ -239,18 +263,23 @@ class Agent:
         loop = asyncio.get_running_loop()
         while True:
             for index in range(len(self._roots)):
-                while True:
+                report = None
+                while report is None:
                     began_s = loop.time()
-                    report = await self.in_thread(functools.partial(self._sweeps[index].step, SWEEP_SLICE_S))
-                    await asyncio.sleep(sweep.pause_after(loop.time() - began_s, SWEEP_SHARE))
-                    if report is not None:
-                        self._report(index, report)
+                    try:
+                        report = await self.in_thread(functools.partial(self._sweeps[index].step, SWEEP_SLICE_S))
+                    except OSError as error:
+                        self._tell_trouble(f"looking through {self._told.roots[index].to} failed: {error}")
                         break
+                    await asyncio.sleep(sweep.pause_after(loop.time() - began_s, SWEEP_SHARE))
+                if report is not None:
+                    self._trouble = ""
+                    self._report(index, report)
             await asyncio.sleep(SWEEP_REST_S)
 
     async def _sweep_now(self) -> None:
         for index in range(len(self._roots)):
-            self._sweeps[index].restart()
+            await self.in_thread(self._sweeps[index].restart)
             report = None
             while report is None:
                 report = await self.in_thread(functools.partial(self._sweeps[index].step, 0.05))
@@ -278,6 +307,12 @@ class Agent:
         if self._active is not None:
             self._active.send(message)
 
+    def _tell_trouble(self, text: str) -> None:
+        """Tell of the agent's own trouble, once: among the lines that the app prints."""
+        if text != self._trouble:
+            self._trouble = text
+            self._launcher.note(text)
+
     async def _output(self, message: messages.Output) -> None:
         """Send output, on this link or the next that opens."""
         while True:
@@ -287,7 +322,9 @@ class Agent:
                 with contextlib.suppress(errors.LinkError):
                     await talking.send_output(message)
                     return
-            self._linked.clear()
+            # A link that opened while the other's end was awaited has set it again, and must be looked at.
+            if self._active is talking:
+                self._linked.clear()
 
 
 def _content(parts: Iterator[bytes | problem.Problem]) -> Iterator[bytes]:

@@ -81,7 +81,7 @@ class Batch:
 
     def body(self, index: int, data: bytes | memoryview) -> None:
         """Take a whole body; see `Applier.body`."""
-        op, wanted = self._awaiting(index)
+        op, wanted = self.awaiting(index)
         if self.stopped or index in self.dropped:
             return
         if index in self._incoming:
@@ -96,7 +96,7 @@ class Batch:
 
     def chunk(self, index: int, offset: int, data: bytes | memoryview, *, last: bool) -> None:
         """Take a part of a large body; see `Applier.chunk`."""
-        op, wanted = self._awaiting(index)
+        op, wanted = self.awaiting(index)
         if self.stopped or index in self.dropped:
             return
         stage = self._sites[op.root].stage
@@ -122,7 +122,7 @@ class Batch:
 
     def copy(self, index: int, source_root: int, source_path: str) -> bool:
         """Take content that is here already; see `Applier.copy`."""
-        op, wanted = self._awaiting(index)
+        op, wanted = self.awaiting(index)
         row = managed_file(self._sites, source_root, source_path)
         if self.stopped or index in self.dropped:
             return True
@@ -211,8 +211,12 @@ class Batch:
             raise errors.RemoteProtocolError(f"batch {self.batch_id} names a path twice")
         self._seen |= keys
 
-    def _awaiting(self, index: int) -> tuple[ops.Op, entry.Entry]:
-        """Return what a body that just came is for."""
+    def awaiting(self, index: int) -> tuple[ops.Op, entry.Entry]:
+        """Return what a body that just came is for.
+
+        Raises:
+            errors.RemoteProtocolError: No such op, or it needs no body, or has one.
+        """
         if not 0 <= index < len(self.ops):
             raise errors.RemoteProtocolError(f"batch {self.batch_id} has no op {index}")
         op = self.ops[index]

@@ -7,6 +7,7 @@ a bounded queue for a link that takes them. The decisions about the app are `dev
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import time
@@ -22,13 +23,22 @@ from devloop.protocol import messages
 
 RELOAD: Final = "reload"
 
+# Whose lines those are that the agent itself has to say.
+AGENT: Final = "agent"
+
 # A Python app whose output is a pipe would show its lines minutes late; most images set this already.
 UNBUFFERED: Final = "PYTHONUNBUFFERED"
 
 
 class _After(msgspec.Struct, frozen=True):
-    hooks: tuple[messages.HookSpec, ...]
-    reload: bool
+    """What follows some batches: their hooks, each once, and a reload if one of them wants it."""
+
+    hooks: tuple[messages.HookSpec, ...] = ()
+    reload: bool = False
+
+    def joined(self, wanted: Sequence[messages.HookSpec], *, reload: bool) -> _After:
+        new = tuple(hook for hook in wanted if hook not in self.hooks)
+        return _After(self.hooks + new, self.reload or reload)
 
 
 class Launcher:
@@ -56,9 +66,10 @@ class Launcher:
         self._hooks = hooks.Hooks(self._lines)
         self._spec: messages.AppSpec | None = None
         self._app: app.App | None = None
-        self._app_task: asyncio.Task[None] | None = None
+        self._app_tasks: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
-        self._after: asyncio.Queue[_After] = asyncio.Queue(1024)
+        self._after = _After()
+        self._wake = asyncio.Event()
 
     async def run(self) -> None:
         """Run until cancelled; then end the app."""
@@ -89,10 +100,14 @@ class Launcher:
             self._app.restart()
 
     def after_batch(self, wanted: tuple[messages.HookSpec, ...], *, reload: bool) -> None:
-        """Queue what follows a batch."""
+        """Note what follows a batch; what follows several that come while hooks run is done once."""
         if wanted or reload:
-            # More waiting batches than this cannot be under way; a reload is never lost because the last one wins.
-            self._after.put_nowait(_After(wanted, reload))
+            self._after = self._after.joined(wanted, reload=reload)
+            self._wake.set()
+
+    def note(self, text: str) -> None:
+        """Tell the laptop about the agent's own trouble, among the lines that the app prints."""
+        self._lines.note(AGENT, text)
 
     def tell_state(self) -> None:
         """Tell a new link how the app is."""
@@ -104,9 +119,12 @@ class Launcher:
     def _start_app_task(self, spec: messages.AppSpec) -> None:
         if self._group is None:
             return
-        before, self._app_task, self._app = self._app_task, None, None
-        if before is not None:
-            before.cancel()
+        self._app = None
+        before = frozenset(self._app_tasks)
+        for task in before:
+            # Cancelled again while it ends, an app would be killed without its grace.
+            if not task.cancelling():
+                task.cancel()
         if not spec.command:
             return
         made = app.App(
@@ -125,7 +143,9 @@ class Launcher:
             on_state=self._tell,
         )
         self._app = made
-        self._app_task = self._group.create_task(_one_after_the_other(before, made.run))
+        task = self._group.create_task(_one_after_the_others(before, made.run))
+        self._app_tasks.add(task)
+        task.add_done_callback(self._app_tasks.discard)
 
     def _tell(self, state: appstate.AppState) -> None:
         detail = state.reason
@@ -147,14 +167,11 @@ class Launcher:
 
     async def _follow_batches(self) -> None:
         while True:
-            after = await self._after.get()
-            wanted, reload = list(after.hooks), after.reload
-            while not self._after.empty():
-                more = self._after.get_nowait()
-                wanted += [hook for hook in more.hooks if hook not in wanted]
-                reload = reload or more.reload
-            await self._run_hooks(wanted)
-            if reload:
+            await self._wake.wait()
+            self._wake.clear()
+            after, self._after = self._after, _After()
+            await self._run_hooks(after.hooks)
+            if after.reload:
                 await self._reload()
 
     async def _reload(self) -> None:
@@ -192,8 +209,7 @@ class Launcher:
             taken = await self._lines.take()
             if taken is None:
                 return
-            dropped = taken.dropped
-            for message in _as_messages(taken.lines, dropped):
+            for message in _as_messages(taken.lines, taken.dropped):
                 await self._send_output(message)
 
 
@@ -222,10 +238,22 @@ def _output(line: lines.Line, run: Sequence[bytes], dropped: int) -> messages.Ou
     return messages.Output(messages.OUTPUT_STREAM, line.source, is_error, dropped, b"".join(run))
 
 
-async def _one_after_the_other(before: asyncio.Task[None] | None, run: Callable[[], Awaitable[None]]) -> None:
-    if before is not None:
-        await asyncio.wait([before])
+async def _one_after_the_others(before: frozenset[asyncio.Task[None]], run: Callable[[], Awaitable[None]]) -> None:
+    """Run an app once all those before it have ended, those too that never came to run."""
+    if before:
+        await asyncio.wait(before)
     await run()
+
+
+def wrong_with(spec: messages.AppSpec) -> str:
+    """Return what is wrong with an app that a session asks for, for people, or nothing."""
+    if not (math.isfinite(spec.grace_s) and spec.grace_s >= 0.0):
+        return f"a grace period of {spec.grace_s:g} s"
+    try:
+        _signal_number(spec.signal)
+    except KeyError:
+        return f"there is no signal {spec.signal!r} on the pod side"
+    return ""
 
 
 def _signal_number(name: str) -> int:

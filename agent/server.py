@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
+import stat
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 import websockets
@@ -19,10 +21,13 @@ from websockets.asyncio import server
 
 from agent import conversation, host, parent, settings
 from devloop import errors
-from devloop.protocol import codec
+from devloop.protocol import codec, messages
 
 # Links at once: the one that is served, and some that are being refused or replaced.
 MAX_LINKS: Final = 8
+
+# RFC 6455's registry: the code for a server that is too busy.
+TRY_AGAIN_LATER: Final = 1013
 
 # How long the closing handshake may take: nothing depends on it.
 CLOSE_TIMEOUT_S: Final = 1.0
@@ -96,29 +101,41 @@ async def _serve(told: settings.Settings, key: bytes, on_ready: Callable[[], Non
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(agent.run())]
-        if told.lifeline:
-            tasks.append(group.create_task(_until_orphaned(stop)))
-        async with await _listen(told, agent, key):
-            on_ready()
-            await stop.wait()
-        for task in tasks:
-            task.cancel()
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(agent.run())]
+            if told.lifeline:
+                tasks.append(group.create_task(_until_orphaned(stop)))
+            async with _listening(told, agent, key):
+                on_ready()
+                await stop.wait()
+                await agent.end_link(messages.Bye(messages.Refusal.STOPPING, "the agent was told to stop"))
+            for task in tasks:
+                task.cancel()
+    except* errors.DevloopError as group_error:
+        raise errors.first(group_error) from None
     return 0
 
 
 async def _until_orphaned(stop: asyncio.Event) -> None:
-    await parent.parent_gone(sys.stdin.fileno())
+    try:
+        await parent.parent_gone(sys.stdin.fileno())
+    except (OSError, ValueError) as error:
+        raise errors.AgentError(
+            f"--lifeline needs a pipe as standard input: {error}", hint="start the agent with a pipe, or without it"
+        ) from error
     stop.set()
 
 
-async def _listen(told: settings.Settings, agent: host.Agent, key: bytes) -> server.Server:
+@contextlib.asynccontextmanager
+async def _listening(told: settings.Settings, agent: host.Agent, key: bytes) -> AsyncIterator[None]:
+    """Take links; on leaving, end those that are left."""
     links = 0
 
     async def converse(connection: server.ServerConnection) -> None:
         nonlocal links
         if links >= MAX_LINKS:
+            await connection.close(TRY_AGAIN_LATER, f"{MAX_LINKS} links are open already")
             return
         links += 1
         try:
@@ -128,15 +145,25 @@ async def _listen(told: settings.Settings, agent: host.Agent, key: bytes) -> ser
 
     try:
         if told.socket:
-            return await _on_socket(told.socket, converse)
-        return await server.serve(converse, "127.0.0.1", told.port, **_options())
+            listening = await _on_socket(told.socket, converse)
+        else:
+            listening = await server.serve(converse, "127.0.0.1", told.port, **_options())
     except OSError as error:
         where = told.socket or f"127.0.0.1:{told.port}"
         raise errors.AgentError(f"cannot listen on {where}: {error.strerror or error}", code="DL0606") from error
+    try:
+        async with listening:
+            yield
+    finally:
+        if told.socket:
+            with contextlib.suppress(OSError):
+                os.unlink(told.socket)
 
 
 async def _on_socket(path: str, converse: Callable[[server.ServerConnection], Awaitable[None]]) -> server.Server:
     with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise FileExistsError(errno.EEXIST, "something else than a socket is there")
         os.unlink(path)
     old = os.umask(0o177)
     try:

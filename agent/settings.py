@@ -13,6 +13,13 @@ import msgspec
 from agent import roots
 
 
+def _port(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 65535:
+        raise ValueError(text)
+    return number
+
+
 class Settings(msgspec.Struct, frozen=True):
     """The arguments of `serve`.
 
@@ -42,7 +49,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     serve.add_argument("--state", required=True, help="folder for the key and the agent's own state")
     where = serve.add_mutually_exclusive_group(required=True)
     where.add_argument("--socket", default="", help="unix socket to listen on")
-    where.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 to listen on")
+    where.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 to listen on")
     serve.add_argument("--target", default="", help="the target's folder, on a target of this machine")
     serve.add_argument("--lifeline", action="store_true", help="end with standard input")
     key = verbs.add_parser("key", help="print the key of the agent that runs here")

@@ -49,7 +49,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Worker:
-    """Carries out one link's commands. Used in the worker thread only.
+    """Carries out one link's commands, until it is retired. Used in the worker thread only.
 
     Args:
         disk: The agent's applier.
@@ -58,6 +58,7 @@ class Worker:
     def __init__(self, disk: applier.Applier) -> None:
         self._disk = disk
         self._needed: dict[int, set[int]] = {}
+        self._retired = False
 
     def carry_out(self, found: Sequence[commands.Command]) -> Outcome:
         """Carry out commands until the first commit, or all.
@@ -86,10 +87,12 @@ class Worker:
         """Give back the space of what was replaced; return True when nothing is left to do."""
         return self._disk.tidy(budget_s)
 
-    def abort_all(self) -> None:
-        """The link is gone: drop what is not committed."""
-        self._needed.clear()
-        self._disk.abort_all()
+    def retire(self) -> None:
+        """The link is gone: drop what is not committed. Done once, for what is open later is another link's."""
+        if not self._retired:
+            self._retired = True
+            self._needed.clear()
+            self._disk.abort_all()
 
     def _carry_out_one(self, command: commands.Command) -> int | None:
         """Carry out one command; return the op whose body is needed whole, if that is what it came to."""

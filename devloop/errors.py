@@ -211,3 +211,12 @@ class AgentError(DevloopError):
     """The agent could not start, or refused its part."""
 
     code = "DL0600"
+
+
+def first(group: BaseExceptionGroup[DevloopError]) -> DevloopError:
+    """Return the first error of a group, however deep it lies: what a task group raised, for people."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, DevloopError)
+    return error

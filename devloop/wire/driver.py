@@ -103,7 +103,8 @@ class Driver:
     def send(self, message: messages.Control) -> None:
         """Send a control message. On a link that has ended it is dropped: `run` tells of the end."""
         self.session.send(message)
-        self._frames.set()
+        # Sending may be an event too: a session opens when its agent sends `Welcome`.
+        self._hand_out()
 
     async def send_bulk(self, message: messages.Bulk) -> None:
         """Send a bulk message as soon as its stream has credit and the window has room.

@@ -11,7 +11,7 @@ import pytest
 
 from agent import applier, journal, roots, store
 from devloop import errors
-from devloop.core import entry, ops, problem
+from devloop.core import delta, entry, ops, problem
 from tests.unit.agent import target
 from tests.unit.agent.target import D, L, Target, Things, X
 
@@ -174,6 +174,55 @@ def test_the_base_of_a_delta_is_the_file_itself(box: Target) -> None:
     assert box.applier.base(0, "a/b", bytes(32)) is None
     (box.data / "a/b").write_text("CONTENT")
     assert box.applier.base(0, "a/b", digest) is None
+
+
+def test_content_is_made_from_a_difference(box: Target) -> None:
+    old, new = "line\n" * 20_000, "line\n" * 10_000 + "edit\n" + "line\n" * 10_000
+    box.put({"f": old})
+    difference = delta.make(old.encode(), new.encode())
+    number = box.begin(ops.put(0, "f", target.entry_of(new)))
+    assert box.applier.delta(number, 0, target.entry_of(old).digest, difference)
+    box.applier.commit(number)
+    assert box.disk() == {"f": new}
+    box.assert_agrees()
+
+
+@pytest.mark.parametrize("wrong", ["base", "garbage", "bomb", "other content", "drift", "gone"])
+def test_a_difference_that_does_not_give_the_content_must_be_sent_whole(box: Target, wrong: str) -> None:
+    old, new = "line\n" * 20_000, "line\n" * 20_000 + "edit\n"
+    box.put({"f": old})
+    base, difference = target.entry_of(old).digest, delta.make(old.encode(), new.encode())
+    if wrong == "base":
+        base = bytes(32)
+    elif wrong == "garbage":
+        difference = b"garbage"
+    elif wrong == "bomb":
+        difference = delta.make(old.encode(), bytes(50_000_000))
+    elif wrong == "other content":
+        difference = delta.make(old.encode(), new.upper().encode())
+    elif wrong == "drift":
+        (box.data / "f").write_text("other")
+    else:
+        (box.data / "f").unlink()
+    number = box.begin(ops.put(0, "f", target.entry_of(new)))
+    assert not box.applier.delta(number, 0, base, difference)
+    box.applier.body(number, 0, new.encode())
+    assert not box.applier.commit(number).problems
+    assert box.disk() == {"f": new}
+
+
+def test_a_difference_for_an_op_that_was_dropped_asks_for_nothing(box: Target) -> None:
+    box.put({"f": "old"})
+    number = box.begin(ops.put(0, "f", target.entry_of("new")))
+    box.applier.cancel(number, [0])
+    assert box.applier.delta(number, 0, bytes(32), b"")
+
+
+@pytest.mark.parametrize("index", [1, 2, 99, -1])
+def test_a_difference_for_what_takes_no_body_breaks_the_protocol(box: Target, index: int) -> None:
+    number = box.begin(ops.put(0, "f", target.entry_of("f")), ops.put(0, "d", target.entry_of(D)), ops.delete(0, "x"))
+    with pytest.raises(errors.RemoteProtocolError):
+        box.applier.delta(number, index, bytes(32), b"")
 
 
 def test_a_large_file_is_no_base(box: Target, monkeypatch: pytest.MonkeyPatch) -> None:

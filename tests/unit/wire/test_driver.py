@@ -109,6 +109,19 @@ async def test_a_session_opens_and_ends_by_a_bye() -> None:
     assert "enough" in both.end_of("agent").message
 
 
+async def test_the_agent_hears_that_it_opened_the_session_at_once() -> None:
+    both = Both()
+
+    def hold_back(frame: bytes) -> bytes | None:
+        # The laptop's proof and hello pass, its ping does not.
+        return frame if both.laptop.end.sent <= 3 else None
+
+    both.laptop.end.on_send = hold_back
+    async with running(both):
+        await both.agent.told(session.Opened)
+        both.agent.driver.close(messages.Bye(messages.Refusal.STOPPING, "enough"))
+
+
 async def test_a_wrong_key_is_an_error_on_both_sides() -> None:
     async with running(Both(agent_key=b"x" * 32)) as both:
         pass

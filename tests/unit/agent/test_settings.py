@@ -1,0 +1,57 @@
+"""The agent's command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agent import roots, settings
+from devloop import errors
+
+ROOT = {"to": "/app", "data": "/v/data", "stage": "/v/stage", "state": "/v/state"}
+
+
+def parse(*more: str, listed: object = (ROOT,)) -> settings.Settings:
+    return settings.from_arguments(settings.parse(["serve", "--roots", json.dumps(listed), "--state", "/s", *more]))
+
+
+def test_a_socket_and_all_there_is_to_say() -> None:
+    told = parse("--socket", "/run/s", "--target", "/t", "--lifeline")
+    assert told == settings.Settings((roots.RootSpec(**ROOT),), "/s", "/run/s", 0, "/t", True)
+
+
+def test_a_port() -> None:
+    told = parse("--port", "8001")
+    assert (told.port, told.socket, told.lifeline, told.target) == (8001, "", False, "")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        ["serve"],
+        ["serve", "--roots", "[]", "--state", "/s"],
+        ["serve", "--roots", "[]", "--state", "/s", "--socket", "/x", "--port", "1"],
+        ["serve", "--roots", "[]", "--state", "/s", "--port", "x"],
+        ["serve", "--roots", "[]", "--state", "/s", "--port", "0"],
+        ["serve", "--roots", "[]", "--state", "/s", "--port", "65536"],
+        ["key"],
+        ["dance"],
+    ],
+)
+def test_a_wrong_command_line_ends_with_status_2(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        settings.parse(wrong)
+    assert caught.value.code == 2
+    assert "usage: agent" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("listed", [[], {}, [{"to": "/app"}], [{**ROOT, "data": "/etc"}], [{**ROOT, "data": "x"}]])
+def test_wrong_roots_are_refused(listed: object) -> None:
+    with pytest.raises(errors.AgentError):
+        parse("--port", "1", listed=listed)
+
+
+def test_the_key_needs_only_the_state() -> None:
+    assert settings.parse(["key", "--state", "/s"]).state == "/s"
