@@ -339,15 +339,19 @@ Any = (
 
 
 def to_json(event: Event) -> bytes:
-    r"""Return the event as one line of JSON, without the line end.
+    """Return the event as one line of JSON, without the line end. See `encode` for file names that are not UTF-8."""
+    return b'{"v":%d,' % VERSION + encode(event)[1:]
+
+
+def encode(value: object) -> bytes:
+    r"""Return a value as JSON, whatever file names are in it.
 
     JSON is Unicode and file names are bytes: one that is not UTF-8 is written with its bytes as `\xe9`.
     """
     try:
-        body = msgspec.json.encode(event)
+        return msgspec.json.encode(value)
     except UnicodeEncodeError:
-        body = msgspec.json.encode(_well_formed(msgspec.to_builtins(event)))
-    return b'{"v":%d,' % VERSION + body[1:]
+        return msgspec.json.encode(_well_formed(msgspec.to_builtins(value)))
 
 
 def from_json(line: bytes) -> Event:

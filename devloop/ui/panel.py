@@ -116,7 +116,9 @@ class Panel:
         if isinstance(event, events.LinkChanged):
             at_s = event.time + event.retry_s if event.retry_s > 0 else 0.0
             row.links[event.target] = _Link(event.up, event.detail, at_s)
-            row.active = row.active and event.up
+            if not event.up:
+                # What is in the target is only known again after the next sync.
+                row.seen = row.active = False
         elif not event.overwritten:
             row.drift[event.target] = event.count
             row.extra[event.target] = event.extra
@@ -207,7 +209,7 @@ def _state(row: Row, now_s: float, *, paused: bool) -> tuple[str, str, Tone]:
     if row.failed:
         return "✗", "partial", Tone.BAD
     if not row.seen:
-        return "…", "starting", Tone.DIM
+        return "…", "checking" if row.links else "starting", Tone.DIM
     return "✓", "in sync", Tone.GOOD
 
 
