@@ -7,9 +7,9 @@ altered content, each file cut at 4 KiB so that it fits in memory. Every tree is
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Final
@@ -58,23 +58,22 @@ class Corpus:
         tar = self._cache / f"tree-{name}-{_EDITION}.tar"
         if not tar.exists():
             self._cache.mkdir(parents=True, exist_ok=True)
-            making = self._cache / f"making-{name}"
-            shutil.rmtree(making, ignore_errors=True)
             sys.stderr.write(f"making the tree of {name} files, once\n")
-            self._make(name, making)
-            _commit(making)
-            subprocess.run(["tar", "-cf", tar.with_suffix(".part"), "-C", making, "."], check=True)
-            tar.with_suffix(".part").rename(tar)
-            shutil.rmtree(making)
+            # Two benches may do so at the same time.
+            with tempfile.TemporaryDirectory(prefix="making-", dir=self._cache) as made:
+                making = Path(made, "tree")
+                self._make(name, making, Path(made))
+                _commit(making)
+                subprocess.run(["tar", "-cf", Path(made, "tar"), "-C", making, "."], check=True)
+                Path(made, "tar").rename(tar)
         return tar
 
-    def _make(self, name: str, into: Path) -> None:
+    def _make(self, name: str, into: Path, beside: Path) -> None:
         if name == "10k":
-            self._unzip(into)
+            _unzip(into, beside / "wheels")
             _check(into)
             return
-        whole = self._cache / "making-from"
-        shutil.rmtree(whole, ignore_errors=True)
+        whole = beside / "whole"
         found = self.unpack("10k", whole)
         if name == "1k":
             for path in found[:: len(found) // 1000]:
@@ -84,17 +83,6 @@ class Corpus:
                 for path in found:
                     altered = b"# copy %d\n" % copy + path.read_bytes()[:_CUT_BYTES]
                     _write(into / f"copy{copy}" / path.relative_to(whole), altered)
-        shutil.rmtree(whole)
-
-    def _unzip(self, into: Path) -> None:
-        wheels = self._cache / "wheels"
-        wheels.mkdir(exist_ok=True)
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        subprocess.run([*pip, "--only-binary=:all:", "--dest", wheels, *PACKAGES], check=True)
-        for wheel in sorted(wheels.glob("*.whl")):
-            with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(into)
-        shutil.rmtree(wheels)
 
 
 def files_of(tree: Path) -> list[Path]:
@@ -104,6 +92,14 @@ def files_of(tree: Path) -> list[Path]:
         folders[:] = [each for each in folders if each != ".git"]
         found += [Path(folder, name) for name in names]
     return sorted(found)
+
+
+def _unzip(into: Path, wheels: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    subprocess.run([*pip, "--only-binary=:all:", "--dest", wheels, *PACKAGES], check=True)
+    for wheel in sorted(wheels.glob("*.whl")):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(into)
 
 
 def _check(tree: Path) -> None:
