@@ -113,7 +113,7 @@ def test_a_process_that_does_not_answer_in_time(path: str) -> None:
         with pytest.raises(errors.LocalError) as caught:
             client.Client(path).ask("status", timeout_s=0.05)
         asked.set()
-    assert caught.value.error_code == "DL0321"
+    assert caught.value.error_code == "DL0341"
 
 
 def test_a_status_that_is_not_known_yet_is_a_failure(path: str) -> None:
