@@ -36,7 +36,7 @@ def _round(subject: lab.Subject, pair: floors.Pair, edited: Path, how: plan.Plan
     count = 20 if how.quick else EDITS // how.runs
     bare = []
     for number in range(count):
-        lab.pause(0.02)
+        lab.pause(0.1)
         bare.append(pair.save(number))
     return subject.edits(edited, count), bare
 
