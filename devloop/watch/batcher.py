@@ -290,8 +290,8 @@ class Batcher:
             return float("-inf")
         cap_s = self._first_s + t.git_cap_s
         if self._git.locked:
-            # A lone save goes later than it would otherwise: on a busy machine the first file of a branch switch is alone
-            # for longer than a save may wait, and would cost a batch and a reload of its own.
+            # Here a lone save waits like a burst: on a busy machine the first file of a branch switch is alone for
+            # longer than a save may wait otherwise, and would cost a batch and a reload of its own.
             until_s = cap_s if self._many_locked else self._first_s + t.burst_cap_s
             # A lock that is never given back, by a git that was killed, holds nothing for longer than that.
             return min(until_s, self._locked_s + t.git_cap_s)
