@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable
 
 import hypothesis
+import pytest
 from hypothesis import stateful
 from hypothesis import strategies as st
 
-from devloop.core import entry
+from devloop.core import entry, tree
 from devloop.sync import planner
 from tests.unit.sync import model_agent, world
 
@@ -314,3 +315,8 @@ EngineMachine.TestCase.settings = hypothesis.settings(
     suppress_health_check=list(hypothesis.HealthCheck),
 )
 TestEngineMachine = EngineMachine.TestCase
+
+
+@pytest.fixture(autouse=True)
+def _no_surprises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree, "equal_but_for", world.no_surprise)
