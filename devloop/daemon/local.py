@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import devloop
 from devloop import errors
@@ -22,6 +22,10 @@ from devloop.transport import dial
 
 # How long the agent may take to open its roots: verifying 100,000 files takes about a second.
 START_TIMEOUT_S: Final = 60.0
+
+# How long an agent that is still in the target's folder may take to end, when the one who started it was killed: it
+# ends the app first, and that takes the app's grace period.
+BUSY_TIMEOUT_S: Final = 30.0
 
 # How long it may take to end the app (its own grace period) and itself before it is killed.
 STOP_TIMEOUT_S: Final = 15.0
@@ -47,6 +51,7 @@ class LocalTarget:
         self._tos = tuple(tos)
         self._socket_path = socket_path
         self._log_path = log_path
+        self._busy_since_s: float | None = None
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[tuple[dial.WebSocket, bytes]]:
@@ -115,6 +120,9 @@ class LocalTarget:
         try:
             said = json.loads(line)
         except ValueError as error:
+            if await process.wait() < 0:
+                # Somebody killed it, which says nothing against the next one.
+                raise errors.LinkError(f"the agent of {self._folder} was killed while it started") from error
             raise errors.AgentError(
                 f"the agent of {self._folder} ended before it was ready",
                 hint=f"see {self._log_path}",
@@ -122,8 +130,20 @@ class LocalTarget:
             ) from error
         if "error" in said:
             wrong = said["error"]
-            raise errors.AgentError(wrong["message"], hint=wrong["hint"], code=wrong["code"])
+            self._raise_unless_ending(errors.AgentError(wrong["message"], hint=wrong["hint"], code=wrong["code"]))
+        self._busy_since_s = None
         return Path(said["key_file"]).read_bytes()
+
+    def _raise_unless_ending(self, error: errors.AgentError) -> NoReturn:
+        """Raise what an agent refused with; as something that passes while its predecessor may still be ending."""
+        now_s = asyncio.get_running_loop().time()
+        if error.error_code != errors.AgentError.BUSY:
+            raise error
+        if self._busy_since_s is None:
+            self._busy_since_s = now_s
+        if now_s - self._busy_since_s > BUSY_TIMEOUT_S:
+            raise error
+        raise errors.LinkError(error.message, hint=error.hint) from error
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -232,6 +232,11 @@ CODES: Final[dict[str, Code]] = {
         "The socket or port that the agent was told to listen on is not to be had.",
         "End what uses it, or choose another.",
     ),
+    "DL0607": Code(
+        "another agent is at work there",
+        "The target's folder is served by another agent: another project's, or one that does not end.",
+        "Stop the watch that it belongs to, or give this service a target of its own.",
+    ),
     "DL0610": Code(
         "the target cannot be written",
         "The agent is there, but a folder that it should keep in sync cannot be written.",
