@@ -57,11 +57,20 @@ class Puller:
         self._waiting: dict[tuple[int, str], Entry] = {}
         self._wake = asyncio.Event()
         self._refused: dict[tuple[int, str], bytes] = {}
+        self._shipped: dict[tuple[int, str], Entry] = {}
+        self._pulling = asyncio.Lock()
+        self._asked: list[list[events.Pulled]] = []
 
     def found(self, findings: messages.Findings) -> None:
         """Take up what a sweep found."""
+        drifted = {row.path: row.was for row in findings.drift}
         for raw, entry in findings.pulls:
             key = (findings.root, paths.from_wire(raw))
+            # The engine takes a drifted path for what it is there by now; what counts here is what was shipped.
+            if raw in drifted:
+                self._shipped[key] = drifted[raw]
+            else:
+                self._shipped.pop(key, None)
             if self._refused.get(key) != entry.digest:
                 self._waiting[key] = entry
         if self._waiting:
@@ -72,42 +81,48 @@ class Puller:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            await self._pull_waiting(None)
+            await self._pull_waiting()
 
     async def pull(self, wanted: Sequence[str]) -> list[events.Pulled]:
-        """Sweep now and take over what is found.
+        """Sweep now, take over what is found, and return it.
 
         Args:
-            wanted: Only these paths, relative to a sync's folder; all where empty.
+            wanted: Return only these paths, relative to a sync's folder; all where empty.
 
         Raises:
             LinkError: There is no link.
         """
         self._refused.clear()
-        await self._agent.ask(messages.Ask.SWEEP)
-        return await self._pull_waiting(frozenset(wanted) or None)
-
-    async def _pull_waiting(self, only: frozenset[str] | None) -> list[events.Pulled]:
+        # Findings wake `run` too, so part of this may be its work; either way it is done when this returns.
         done: list[events.Pulled] = []
-        while self._waiting:
-            (root, path), entry = self._waiting.popitem()
-            if only is not None and path not in only:
-                continue
-            try:
-                done.append(await self._pull_one(root, path, entry))
-            except (errors.LinkError, errors.AgentError, OSError) as error:
-                # Nothing was replaced. It is found again by the next sweep, if it is still there.
-                self._publish(events.Notice(level=events.Level.WARNING, message=f"{path} was not pulled: {error}"))
-        for event in done:
-            self._publish(event)
-        return done
+        self._asked.append(done)
+        try:
+            await self._agent.ask(messages.Ask.SWEEP)
+            await self._pull_waiting()
+        finally:
+            self._asked = [each for each in self._asked if each is not done]
+        return [event for event in done if not wanted or event.path in wanted]
+
+    async def _pull_waiting(self) -> None:
+        async with self._pulling:
+            while self._waiting:
+                (root, path), entry = self._waiting.popitem()
+                try:
+                    event = await self._pull_one(root, path, entry)
+                except (errors.LinkError, errors.AgentError, OSError) as error:
+                    # Nothing was replaced. It is found again by the next sweep, if it is still there.
+                    self._publish(events.Notice(level=events.Level.WARNING, message=f"{path} was not pulled: {error}"))
+                    continue
+                for asked in self._asked:
+                    asked.append(event)
+                self._publish(event)
 
     async def _pull_one(self, root: int, path: str, entry: Entry) -> events.Pulled:
         content = await self._fetch(root, path, entry)
         fresh = entries.file(hashlib.sha256(content).digest(), len(content), executable=entry.executable)
         home = self._sources[root]
         async with home.still():
-            known = self._brain.replicas[self._agent.name].known[root].get(path)
+            known = self._shipped.get((root, path)) or self._brain.replicas[self._agent.name].known[root].get(path)
             outcome = await asyncio.to_thread(
                 pullwrite.write_pulled, home.spec.source, path, content, known, fresh, self._trash.keep
             )
