@@ -239,7 +239,7 @@ class Source:
         watching = watcher.Watcher(
             self._scanner.root,
             prune=self._rules.prunes,
-            ignored=self._rules.is_noise,
+            ignored=self._is_noise,
             git=gitwatch.GitDirs(repo.git_dir, repo.common_dir) if repo is not None else None,
             outside=self._rules.outside(),
             poll_interval_s=self._watch.poll_s if polling else None,
@@ -252,6 +252,10 @@ class Source:
             group.create_task(self._in_quiet())
             async for item in watching.batches():
                 await self._take(item)
+
+    def _is_noise(self, path: str) -> bool:
+        # What is known matters whatever its name: a folder `old~` is not the temporary file that the rule means.
+        return self._rules.is_noise(path) and path not in self._scanner.tree
 
     # ---- what the watcher says ------------------------------------------------------------------------------
 
@@ -296,7 +300,9 @@ class Source:
         approved: frozenset[str] = frozenset()
         repo = self._rules.repo
         if move is not None and move.old and gone and repo is not None:
-            approved = repo.deleted_between(move.old, move.new) & gone
+            # A branch without a commit, or a commit that is gone: then nothing vouches for the deletions.
+            with contextlib.suppress(gitrepo.GitError):
+                approved = repo.deleted_between(move.old, move.new) & gone
         return Seen(result, hidden, approved)
 
     # ---- telling what was seen ------------------------------------------------------------------------------
@@ -408,9 +414,17 @@ class Source:
         return answers.rules_to_message(self.index, self._rules.rule_set())
 
     def listed(self) -> frozenset[str]:
-        """Return the paths that git's HEAD or index lists. Runs git: call it in a thread."""
+        """Return the paths that git's HEAD or index lists. Runs git: call it in a thread.
+
+        Nothing where git does not tell: what is not listed is kept.
+        """
         repo = self._rules.repo
-        return repo.tracked() | repo.head_paths() if repo is not None else frozenset()
+        if repo is None:
+            return frozenset()
+        try:
+            return repo.tracked() | repo.head_paths()
+        except gitrepo.GitError:
+            return frozenset()
 
     def still_there(self, paths: Iterable[str]) -> tuple[str, ...]:
         """Return which of these paths are on the disk, whatever the rules say. Stats: call it in a thread."""

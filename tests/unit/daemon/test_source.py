@@ -140,3 +140,37 @@ async def test_a_flush_waits_for_the_look_that_it_set_off(project: Path, monkeyp
         (project / "web/new.py").write_text("new")
         await subject.flush(20)
         assert "new.py" in owner.tree
+
+
+async def test_files_that_go_with_a_switch_to_a_branch_without_a_commit_are_found(project: Path) -> None:
+    git = ["git", "-C", str(project), "-c", "user.name=t", "-c", "user.email=t@localhost"]
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-qm", "first"], check=True)
+    # git removes a folder that it leaves empty, and another one in its place would stop the sync.
+    (project / "web/c.py").write_text("c")
+    async with watched(project, project / "web") as (subject, owner):
+        await asyncio.to_thread(subprocess.run, [*git, "switch", "-q", "--orphan", "empty"], check=True)
+        await subject.flush(20)
+        assert set(owner.tree) == {"c.py"}
+
+
+async def test_a_repository_that_git_cannot_read_lists_nothing(project: Path) -> None:
+    subprocess.run(["git", "-C", str(project), "add", "-A"], check=True)
+    async with watched(project, project / "web") as (subject, _):
+        assert await asyncio.to_thread(subject.listed) == {"a.py", "b.log"}
+        (project / ".git/index").write_bytes(b"no index")
+        assert await asyncio.to_thread(subject.listed) == frozenset()
+
+
+async def test_a_folder_with_the_name_of_a_temporary_file_is_seen_to_go(project: Path) -> None:
+    async with watched(project, project / "web") as (subject, owner):
+        (project / "web/old~").mkdir()
+        await subject.flush(20)
+        assert "old~" in owner.tree
+        looks = owner.looks
+        (project / "web/a.py~").touch()
+        (project / "web/a.py~").unlink()
+        (project / "web/old~").rmdir()
+        await subject.flush(20)
+        assert "old~" not in owner.tree
+        assert owner.looks == looks + 1
