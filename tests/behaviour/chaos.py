@@ -7,6 +7,7 @@ judges the target whenever devloop says that it is in sync. `test_chaos` drives 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import random
@@ -47,6 +48,8 @@ FOLDERS = ("d", "e", "D", "private", "out", "deep", "dist", "node_modules")
 EMPTY = hashlib.sha256(b"").hexdigest()
 
 SKIP = frozenset({".git", ".devloop"})
+
+_IN_THE_WAY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENOTEMPTY})
 
 Stamp = tuple[int, int, int, int]
 
@@ -127,8 +130,12 @@ class Chaos:
         self.trace.append(f"{name} {seed}")
         self.done[name] += 1
         self._about = ""
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError):
+        try:
             ACTIONS[name](self)
+        except OSError as error:
+            # Something else is at the path that was chosen: that is part of the game.
+            if error.errno not in _IN_THE_WAY:
+                raise
         if self._about:
             self.trace[-1] += f": {self._about}"
         if name in _GIT_ACTIONS:
@@ -463,6 +470,20 @@ class Chaos:
         where = self.rng.choice(["HEAD", "HEAD~1", self.rng.choice(self.branches)])
         self.world.git("reset", "-q", "--hard", where, ok=False)
 
+    def git_orphan(self) -> None:
+        """A branch without a commit, and back."""
+        self.git_commit()
+        for spec in SPECS:
+            # What git does not know keeps the folder from being removed and made again, which would stop the sync.
+            self._put(f"{spec.source}/stays.py", self._content(20))
+        self.world.git("switch", "-q", "--orphan", f"o{self._count}", ok=False)
+        self._put("web/alone.py", self._content(20))
+        self._put("lib/alone.py", self._content(20))
+        if self.rng.random() < 0.5:
+            self.world.git("checkout", "-q", "-f", "main", ok=False)
+        else:
+            self.world.write(".gitignore", "*.ign\n")
+
     def git_clean(self) -> None:
         self.world.git("clean", "-fdq", *(["-x"] if self.rng.random() < 0.3 else []), ok=False)
 
@@ -511,7 +532,11 @@ class Chaos:
         self.world.tell(f"cut {self.rng.choice((1, 100, 3000, 100_000))}")
 
     def stall_link(self) -> None:
-        self.world.tell(f"stall {self.rng.uniform(0.1, 2.5):.2f}")
+        self.world.tell(f"stall {self._stall_s():.2f}")
+
+    def _stall_s(self) -> float:
+        """Return how long something hangs; rarely so long that the link counts as dead."""
+        return 12.0 if self.rng.random() < 0.05 else self.rng.uniform(0.1, 2.5)
 
     def stop_agent(self) -> None:
         """The agent's machine holds its breath."""
@@ -519,7 +544,7 @@ class Chaos:
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
-        timer = threading.Timer(self.rng.choice((0.2, 1.0, 3.0)), _continue, (pids,))
+        timer = threading.Timer(self._stall_s(), _continue, (pids,))
         timer.daemon = True
         timer.start()
 
@@ -741,7 +766,9 @@ _EDITS = (
     "rename_folder rename_case swap_type swap_folder_for_link new_link delete delete_folder delete_many new_many "
     "empty_folder executable ignore_rules ignore_nested ignore_ours ignore_exclude"
 )
-_GIT = "git_add git_untrack git_commit git_branch git_switch git_merge git_rebase git_stash git_reset git_clean"
+_GIT = (
+    "git_add git_untrack git_commit git_branch git_switch git_merge git_rebase git_stash git_reset git_clean git_orphan"
+)
 _LUCK = (
     "kill_agent kill_laptop restart_laptop cut_link cut_link_later stall_link stop_agent overflow drift plant_extra "
     "freeze_target pause ask_diff flush_soon approve"

@@ -32,6 +32,7 @@ def one(seed: int, steps: int, totals: Counter[str]) -> bool:
                 life.act(rng.choice(names), rng.randrange(2**32))
         life.end()
         shutil.rmtree(folder, ignore_errors=True)
+        _say(f"seed {seed}: {sum(life.done.values())} acts, {life.checks} checks")
         return True
     except Exception:  # the hunt's one place: a failure is told, and the next run follows
         _say(f"==== seed {seed} failed in {folder}\n{traceback.format_exc(limit=-3)[-6000:]}")

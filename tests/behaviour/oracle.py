@@ -99,8 +99,8 @@ def shipped(project: Path, spec: SyncSpec, disk: dict[str, Thing]) -> dict[str, 
     """
     root = project / spec.source
     tracked = _paths(git_bytes(root, "ls-files", "-z", "-c"))
-    temporary = [word for pattern in TEMPORARY for word in ("-x", pattern)]
-    untracked = _paths(git_bytes(root, "ls-files", "-z", "-o", "--exclude-standard", *temporary))
+    untracked = _paths(git_bytes(root, "ls-files", "-z", "-o", "--exclude-standard"))
+    untracked = {path for path in untracked if not any(fnmatch.fnmatchcase(_name(path), each) for each in TEMPORARY)}
     files = {path for path, thing in disk.items() if thing.kind in "fl"}
     kept = (files & tracked) | (files & untracked)
     folders = [path for path, thing in disk.items() if thing.kind == "d"]
@@ -120,6 +120,10 @@ def shipped(project: Path, spec: SyncSpec, disk: dict[str, Thing]) -> dict[str, 
     for path in [*kept, *open_folders]:
         open_folders.update(_above(path))
     return {path: disk[path] for path in kept | open_folders}
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _above(path: str) -> list[str]:
@@ -159,7 +163,7 @@ def _in_covered_folder(folder: str, disk: dict[str, Thing], rules: list[tuple[st
 
 
 def _matches(line: str, path: str, is_folder: bool) -> bool:
-    name = path.rpartition("/")[2]
+    name = _name(path)
     if line.endswith("/"):
         return is_folder and fnmatch.fnmatchcase(name, line[:-1])
     if line.startswith("/"):
