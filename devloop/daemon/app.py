@@ -22,6 +22,7 @@ import devloop
 from devloop import errors
 from devloop.config import model
 from devloop.daemon import bus, control, local, service
+from devloop.proc import memory
 from devloop.state import basestore, dirs, identity, lock, trash
 from devloop.sync import events, status
 
@@ -84,6 +85,7 @@ class Daemon:
             DevloopError: No service could go on.
         """
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        memory.keep_small()
         began_s = asyncio.get_running_loop().time()
         with lock.ProjectLock(self._places.lock, self.folder):
             self._make_services()

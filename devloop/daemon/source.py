@@ -90,9 +90,9 @@ class _Rules:
         with self._lock:
             self._rules.load()
 
-    def enter(self, folder: str) -> None:
+    def enter(self, folder: str, names: Collection[str] | None = None) -> None:
         with self._lock:
-            self._rules.enter(folder)
+            self._rules.enter(folder, names)
 
     def ignored(self, path: str, is_folder: bool) -> rules.Verdict:
         with self._lock:
