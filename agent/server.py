@@ -93,6 +93,7 @@ def run(told: settings.Settings, key: bytes, on_ready: Callable[[], None]) -> in
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     memory.keep_small()
+    memory.collect_rarely()
     return asyncio.run(_serve(told, key, on_ready))
 
 

@@ -86,6 +86,7 @@ class Daemon:
         """
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         memory.keep_small()
+        memory.collect_rarely()
         began_s = asyncio.get_running_loop().time()
         with lock.ProjectLock(self._places.lock, self.folder):
             self._make_services()
