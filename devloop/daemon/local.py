@@ -122,7 +122,9 @@ class LocalTarget:
             ) from error
         if "error" in said:
             wrong = said["error"]
-            raise errors.AgentError(wrong["message"], hint=wrong["hint"], code=wrong["code"])
+            refused = errors.AgentError(wrong["message"], hint=wrong["hint"], code=wrong["code"])
+            refused.exit_status = errors.Exit(wrong["exit"])
+            raise refused
         return Path(said["key_file"]).read_bytes()
 
 
