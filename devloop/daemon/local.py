@@ -117,29 +117,31 @@ class LocalTarget:
             ) from error
 
     async def _wait_ready(self, process: asyncio.subprocess.Process) -> bytes:
-        assert process.stdout is not None
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                line = await process.stdout.readline()
-                if not line:
-                    await self._ended_early(process)
+                return await self._hear(process)
         except TimeoutError as error:
             raise errors.AgentError(
                 f"the agent of {self._folder} did not start within {START_TIMEOUT_S:.0f} s",
                 hint=f"see {self._log_path}",
                 code="DL0601",
             ) from error
-        try:
-            said = msgspec.json.decode(line, type=_Said)
-            if said.error is not None:
-                raise errors.AgentError(said.error.message, hint=said.error.hint, code=said.error.code)
-            return Path(said.key_file).read_bytes()
         except (msgspec.MsgspecError, ValueError, OSError) as error:
             raise errors.AgentError(
                 f"the agent of {self._folder} did not say how to reach it: {error}",
                 hint=f"see {self._log_path}",
                 code="DL0602",
             ) from error
+
+    async def _hear(self, process: asyncio.subprocess.Process) -> bytes:
+        assert process.stdout is not None
+        line = await process.stdout.readline()
+        if not line:
+            await self._ended_early(process)
+        said = msgspec.json.decode(line, type=_Said)
+        if said.error is not None:
+            raise errors.AgentError(said.error.message, hint=said.error.hint, code=said.error.code)
+        return Path(said.key_file).read_bytes()
 
     async def _ended_early(self, process: asyncio.subprocess.Process) -> NoReturn:
         if await process.wait() < 0:

@@ -161,9 +161,9 @@ async def test_what_is_saved_arrives_and_is_in_sync(bench: Bench) -> None:
         assert bench.agent.bodies == {"a": b"content of a"}
         bench.put("b", b"more")
         await bench.in_sync()
-        assert bench.replica.up and bench.replica.detail == ""
+        assert (bench.replica.up, bench.replica.detail) == (True, "")
         assert bench.replica.statistics is not None
-    assert not bench.replica.up
+    assert (bench.replica.up, bench.replica.statistics) == (False, None)
     assert any(isinstance(each, messages.Rules) for each in bench.agent.heard)
 
 
@@ -351,9 +351,14 @@ async def test_no_link_no_answer(bench: Bench) -> None:
 
 
 async def test_a_link_that_ends_ends_the_question(bench: Bench) -> None:
+    def cut(request: messages.Request) -> tuple[tuple[messages.Part, ...], str]:
+        assert bench.agent.end is not None
+        bench.agent.end.cut()
+        return (), ""
+
     async with running(bench):
         await bench.event(events.LinkChanged)
-        bench.agent.on_request = lambda request: (bench.agent.end.cut() if bench.agent.end else None, ((), ""))[1]
+        bench.agent.on_request = cut
         with pytest.raises(errors.LinkError, match="ended"):
             await bench.replica.ask(messages.Ask.SWEEP)
 
