@@ -25,11 +25,11 @@ def made(folder: Path, code: str, seen: list[events.Event], **more: Any) -> buil
 
 async def test_a_build_is_wanted_at_the_start_and_after_a_change_that_matters(tmp_path: Path) -> None:
     work = made(tmp_path, "print('built')", [])
-    assert work.is_wanted
+    assert (work.is_wanted, work.failed) == (True, False)
     assert await work.run()
-    assert not work.is_wanted and not work.failed
+    assert (work.is_wanted, work.failed) == (False, False)
     assert not work.touches(["README", "dist/x"])
-    assert not work.is_wanted
+    assert (work.is_wanted, work.failed) == (False, False)
     assert work.touches(["README", "src/deep/x.ts"])
     async with asyncio.timeout(1):
         await work.wanted()
@@ -62,10 +62,10 @@ async def test_a_failure_is_remembered_until_a_success(tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     work = made(tmp_path, f"import os; raise SystemExit(not os.path.exists({str(flag)!r}))", seen)
     assert not await work.run()
-    assert work.failed
+    assert [work.failed] == [True]
     flag.touch()
     assert await work.run()
-    assert not work.failed
+    assert [work.failed] == [False]
     assert [each.ok for each in seen if isinstance(each, events.CommandDone)] == [False, True]
 
 

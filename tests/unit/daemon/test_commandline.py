@@ -69,6 +69,7 @@ async def test_a_folder_that_is_gone_is_a_failure(tmp_path: Path) -> None:
 async def test_cancelling_ends_the_command(tmp_path: Path) -> None:
     pids: list[int] = []
     started = asyncio.Event()
+
     def publish(event: events.Event) -> None:
         if isinstance(event, events.Output):
             pids.append(int(event.lines[0]))
