@@ -170,6 +170,7 @@ class Daemon:
             [sync.to for sync in spec.sync],
             self._places.agent_socket(name),
             os.path.join(self._places.logs, f"agent-{name}.log"),
+            grace_s=spec.reload.grace_s,
         )
 
     def _publish_started(self) -> None:

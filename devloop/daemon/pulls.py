@@ -8,13 +8,14 @@ notice says so. What a pull replaces goes to the trash first. Deletions are neve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from devloop import errors
 from devloop.core import entry as entries
-from devloop.core import paths
+from devloop.core import paths, patterns
 from devloop.core.entry import Entry
 from devloop.daemon import replica, source
 from devloop.fs import pullwrite
@@ -54,16 +55,24 @@ class Puller:
         self._trash = bin
         self._publish = publish
         self._carry_out = carry_out
+        # Asked here again: which paths the pod may write is for the laptop to say.
+        self._patterns = [patterns.Patterns(home.spec.pull) for home in sources]
         self._waiting: dict[tuple[int, str], Entry] = {}
         self._wake = asyncio.Event()
         self._refused: dict[tuple[int, str], bytes] = {}
 
     def found(self, findings: messages.Findings) -> None:
-        """Take up what a sweep found."""
+        """Take up what a sweep found; what no pattern of the sync names is not taken up."""
         for raw, entry in findings.pulls:
-            key = (findings.root, paths.from_wire(raw))
-            if self._refused.get(key) != entry.digest:
+            path = paths.from_wire(raw)
+            key = (findings.root, path)
+            if self._refused.get(key) != entry.digest and self._patterns[findings.root].match(path):
                 self._waiting[key] = entry
+        if self._waiting:
+            self._wake.set()
+
+    def look_again(self) -> None:
+        """Pull what could not be pulled yet: the replica is known by now."""
         if self._waiting:
             self._wake.set()
 
@@ -85,19 +94,33 @@ class Puller:
         """
         self._refused.clear()
         await self._agent.ask(messages.Ask.SWEEP)
+        if not self._is_known():
+            raise errors.LinkError(f"{self._agent.name} is not in sync yet", hint="try again in a moment")
         return await self._pull_waiting(frozenset(wanted) or None)
+
+    def _is_known(self) -> bool:
+        """Say whether what the agent acked is known: without it every file would look like a conflict."""
+        known = self._brain.replicas.get(self._agent.name)
+        return known is not None and known.up and all(known.ready) and all(each.scanned for each in self._brain.sources)
 
     async def _pull_waiting(self, only: frozenset[str] | None) -> list[events.Pulled]:
         done: list[events.Pulled] = []
-        while self._waiting:
-            (root, path), entry = self._waiting.popitem()
-            if only is not None and path not in only:
+        for key in [key for key in self._waiting if only is None or key[1] in only]:
+            if not self._is_known():
+                break
+            entry = self._waiting.pop(key, None)
+            if entry is None:
+                # The other task, of `run` and `pull`, has taken it.
                 continue
             try:
-                done.append(await self._pull_one(root, path, entry))
-            except (errors.LinkError, errors.AgentError, OSError) as error:
-                # Nothing was replaced. It is found again by the next sweep, if it is still there.
-                self._publish(events.Notice(level=events.Level.WARNING, message=f"{path} was not pulled: {error}"))
+                done.append(await self._pull_one(*key, entry))
+            except errors.LinkError:
+                self._waiting.setdefault(key, entry)
+                break
+            except (errors.DevloopError, OSError) as error:
+                # Nothing was replaced, and it is not tried again before it changes there or somebody asks.
+                self._refused[key] = entry.digest
+                self._publish(events.Notice(level=events.Level.WARNING, message=f"{key[1]} was not pulled: {error}"))
         for event in done:
             self._publish(event)
         return done
@@ -120,12 +143,14 @@ class Puller:
     async def _fetch(self, root: int, path: str, entry: Entry) -> bytes:
         if entry.size > MAX_PULL_BYTES:
             raise errors.AgentError(f"it is larger than {MAX_PULL_BYTES} bytes", code="DL0613")
-        pieces: list[bytes] = []
-        async for part in self._agent.request(messages.Ask.PULL, root=root, path=path, digest=entry.digest):
-            pieces.append(answers.part_to_content(part))
-            if sum(map(len, pieces)) > MAX_PULL_BYTES:
-                raise errors.AgentError(f"it is larger than {MAX_PULL_BYTES} bytes", code="DL0613")
-        return b"".join(pieces)
+        content = bytearray()
+        asked = self._agent.request(messages.Ask.PULL, root=root, path=path, digest=entry.digest)
+        async with contextlib.aclosing(asked) as parts:
+            async for part in parts:
+                content += answers.part_to_content(part)
+                if len(content) > MAX_PULL_BYTES:
+                    raise errors.AgentError(f"it is larger than {MAX_PULL_BYTES} bytes", code="DL0613")
+        return bytes(content)
 
 
 def _now_s() -> float:

@@ -218,7 +218,8 @@ class Source:
         )
         async with watching, asyncio.TaskGroup() as group:
             self._watcher = watching
-            await self._look(self._scanner.scan_all, began_s=self._now_s())
+            async with self._lock:
+                await self._look(self._scanner.scan_all, began_s=self._now_s())
             group.create_task(self._look_at_unsteady())
             group.create_task(self._in_quiet())
             async for item in watching.batches():
@@ -238,16 +239,21 @@ class Source:
                 self._owner.notice(_notice(item))
 
     async def _take_batch(self, item: batcher.Batch) -> None:
-        if item.git is not None:
-            self._owner.git_moved(self.index, item.git.old, item.git.new)
-        dirty = item.paths | item.rescans
-        if await self._in_thread(lambda: self._rules.refresh(dirty, index_changed=item.index_changed)):
-            self._owner.rules_changed(self.index)
-            if self._watcher is not None:
-                self._watcher.refresh_prune()
-            await self._look(self._scanner.scan_all, began_s=item.first_event_s, move=item.git)
-        elif dirty or item.git is not None:
-            await self._look(lambda: self._scanner.scan(dirty), began_s=item.first_event_s, move=item.git)
+        # Locked from the first step on: a flush that let this batch through waits until it has been looked at.
+        async with self._lock:
+            if item.git is not None:
+                self._owner.git_moved(self.index, item.git.old, item.git.new)
+            dirty = item.paths | item.rescans
+            if await self._in_thread(lambda: self._rules.refresh(dirty, index_changed=item.index_changed)):
+                self._tell_rules()
+                await self._look(self._scanner.scan_all, began_s=item.first_event_s, move=item.git)
+            elif dirty or item.git is not None:
+                await self._look(lambda: self._scanner.scan(dirty), began_s=item.first_event_s, move=item.git)
+
+    def _tell_rules(self) -> None:
+        self._owner.rules_changed(self.index)
+        if self._watcher is not None:
+            self._watcher.refresh_prune()
 
     # ---- looking --------------------------------------------------------------------------------------------
 
@@ -258,24 +264,23 @@ class Source:
         began_s: float,
         move: batcher.GitMove | None = None,
     ) -> None:
-        """Scan, judge what is gone, and tell the owner."""
-        async with self._lock:
-            try:
-                result, hidden, approved = await self._in_thread(
-                    lambda: self._scan_and_judge(self._scanner.scan_all if self._lost else work, move)
-                )
-            except rootguard.RootLost as error:
-                self._report_lost(error)
-                return
-            if result.problems or result.cleared:
-                self._owner.troubled(self.index, {**self._rules.problems(), **self._scanner.problems})
-            if result.again:
-                self._again |= result.again
-                self._look_again.set()
-            was_lost, self._lost = self._lost, ""
-            self._owner.found(self.index, Found(result.delta, hidden, approved, move is not None, began_s))
-            if was_lost:
-                self._owner.regained(self.index)
+        """Scan, judge what is gone, and tell the owner. The caller holds the lock."""
+        try:
+            result, hidden, approved = await self._in_thread(
+                lambda: self._scan_and_judge(self._scanner.scan_all if self._lost else work, move)
+            )
+        except rootguard.RootLost as error:
+            self._report_lost(error)
+            return
+        if result.problems or result.cleared:
+            self._owner.troubled(self.index, {**self._rules.problems(), **self._scanner.problems})
+        if result.again:
+            self._again |= result.again
+            self._look_again.set()
+        was_lost, self._lost = self._lost, ""
+        self._owner.found(self.index, Found(result.delta, hidden, approved, move is not None, began_s))
+        if was_lost:
+            self._owner.regained(self.index)
 
     def _scan_and_judge(
         self, work: Callable[[], scan.ScanResult], move: batcher.GitMove | None
@@ -298,12 +303,15 @@ class Source:
     async def rescan(self, paths: Iterable[str]) -> None:
         """Look at some paths again, and report what was found."""
         wanted = frozenset(paths)
-        await self._look(lambda: self._scanner.scan(wanted), began_s=self._now_s())
+        async with self._lock:
+            await self._look(lambda: self._scanner.scan(wanted), began_s=self._now_s())
 
     async def rescan_all(self) -> None:
         """Read the rules and look at everything again."""
-        await self._in_thread(self._rules.refresh_all)
-        await self._look(self._scanner.scan_all, began_s=self._now_s())
+        async with self._lock:
+            if await self._in_thread(self._rules.refresh_all):
+                self._tell_rules()
+            await self._look(self._scanner.scan_all, began_s=self._now_s())
 
     async def flush(self, timeout_s: float) -> None:
         """Return once everything that was saved before this call has been found and reported."""
