@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -23,9 +24,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             sys.exit(0)
         _serve(settings.from_arguments(arguments))
     except errors.DevloopError as error:
-        _say({"error": {"message": error.message, "hint": error.hint, "code": error.error_code}})
+        status = int(error.exit_status)
+        _say({"error": {"message": error.message, "hint": error.hint, "code": error.error_code, "exit": status}})
         sys.stderr.write(f"error[{error.error_code}]: {error.message}\n")
-        sys.exit(int(error.exit_status))
+        sys.exit(status)
 
 
 def _serve(told: settings.Settings) -> None:
@@ -49,8 +51,10 @@ def _serve(told: settings.Settings) -> None:
 
 
 def _say(what: object) -> None:
-    sys.stdout.write(json.dumps(what) + "\n")
-    sys.stdout.flush()
+    # Whoever started us may be gone already; then the lifeline says so.
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(json.dumps(what) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import devloop
 from devloop import errors
 from devloop.config import model
 from devloop.daemon import bus, control, local, service
+from devloop.proc import memory
 from devloop.state import basestore, dirs, identity, lock, trash
 from devloop.sync import events, status
 
@@ -85,6 +86,8 @@ class Daemon:
             DevloopError: No service could go on.
         """
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        memory.keep_small()
+        memory.collect_rarely()
         began_s = asyncio.get_running_loop().time()
         with lock.ProjectLock(self._places.lock, self.folder):
             self._make_services()
@@ -168,6 +171,7 @@ class Daemon:
             [sync.to for sync in spec.sync],
             self._places.agent_socket(name),
             os.path.join(self._places.logs, f"agent-{name}.log"),
+            grace_s=spec.reload.grace_s,
         )
 
     def _publish_started(self) -> None:

@@ -16,6 +16,8 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
+import msgspec
+
 import devloop
 from devloop import errors
 from devloop.transport import dial
@@ -27,8 +29,11 @@ START_TIMEOUT_S: Final = 60.0
 # ends the app first, and that takes the app's grace period.
 BUSY_TIMEOUT_S: Final = 30.0
 
-# How long it may take to end the app (its own grace period) and itself before it is killed.
-STOP_TIMEOUT_S: Final = 15.0
+# How long it may take to end itself, besides its app's grace period, before it is killed.
+STOP_TIMEOUT_S: Final = 10.0
+
+# The agent logs what goes wrong only; this is a lot of it.
+MAX_LOG_BYTES: Final = 1024 * 1024
 
 # The agent that stands beside this very package, whatever a project calls its own folders: `python -m agent` in a
 # project with an `agent` folder would run that.
@@ -43,14 +48,19 @@ class LocalTarget:
         tos: The syncs' `to`, in order.
         socket_path: Where the agent is to listen; short enough for a unix socket.
         log_path: Where the agent's own log goes.
+        grace_s: How long the app may take to end.
     """
 
-    def __init__(self, folder: str, tos: Sequence[str], socket_path: str, log_path: str) -> None:
+    def __init__(
+        self, folder: str, tos: Sequence[str], socket_path: str, log_path: str, *, grace_s: float = 0.0
+    ) -> None:
         self.name = folder
         self._folder = folder
         self._tos = tuple(tos)
         self._socket_path = socket_path
         self._log_path = log_path
+        self._stop_timeout_s = STOP_TIMEOUT_S + grace_s
+        self._busy_timeout_s = BUSY_TIMEOUT_S + grace_s
         self._busy_since_s: float | None = None
 
     @contextlib.asynccontextmanager
@@ -62,14 +72,15 @@ class LocalTarget:
 
         Raises:
             AgentError: It refused its roots, or did not start.
-            LinkError: It started and cannot be reached.
+            LinkError: It started and cannot be reached, or was killed while it started.
+            LocalError: It cannot be started on this machine.
         """
         process = await self._spawn()
         try:
             key = await self._wait_ready(process)
             yield await dial.unix(self._socket_path), key
         finally:
-            await _end(process)
+            await _end(process, self._stop_timeout_s)
 
     def _arguments(self) -> list[str]:
         own = Path(self._folder, ".devloop")
@@ -93,65 +104,108 @@ class LocalTarget:
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         package_root = str(Path(devloop.__file__).resolve().parent.parent)
-        log = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            return await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-c", _RUN, package_root, *self._arguments(),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                # A Ctrl-C in the terminal is for us; we end the agent in our own order.
-                start_new_session=True,
-            )  # fmt: skip
-        finally:
-            os.close(log)
+            log = _open_log(self._log_path)
+            try:
+                return await asyncio.create_subprocess_exec(
+                    sys.executable, "-P", "-c", _RUN, package_root, *self._arguments(),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=log,
+                    # A Ctrl-C in the terminal is for us; we end the agent in our own order.
+                    start_new_session=True,
+                )  # fmt: skip
+            finally:
+                os.close(log)
+        except OSError as error:
+            raise errors.LocalError(
+                f"the agent of {self._folder} cannot be started: {error.strerror or error}", code="DL0603"
+            ) from error
 
     async def _wait_ready(self, process: asyncio.subprocess.Process) -> bytes:
-        assert process.stdout is not None
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                line = await process.stdout.readline()
+                return await self._hear(process)
         except TimeoutError as error:
             raise errors.AgentError(
                 f"the agent of {self._folder} did not start within {START_TIMEOUT_S:.0f} s",
                 hint=f"see {self._log_path}",
                 code="DL0601",
             ) from error
-        try:
-            said = json.loads(line)
-        except ValueError as error:
-            if await process.wait() < 0:
-                # Somebody killed it, which says nothing against the next one.
-                raise errors.LinkError(f"the agent of {self._folder} was killed while it started") from error
+        except (msgspec.MsgspecError, ValueError, OSError) as error:
             raise errors.AgentError(
-                f"the agent of {self._folder} ended before it was ready",
+                f"the agent of {self._folder} did not say how to reach it: {error}",
                 hint=f"see {self._log_path}",
                 code="DL0602",
             ) from error
-        if "error" in said:
-            wrong = said["error"]
-            self._raise_unless_ending(errors.AgentError(wrong["message"], hint=wrong["hint"], code=wrong["code"]))
-        self._busy_since_s = None
-        return Path(said["key_file"]).read_bytes()
 
-    def _raise_unless_ending(self, error: errors.AgentError) -> NoReturn:
-        """Raise what an agent refused with; as something that passes while its predecessor may still be ending."""
+    async def _hear(self, process: asyncio.subprocess.Process) -> bytes:
+        assert process.stdout is not None
+        line = await process.stdout.readline()
+        if not line:
+            await self._ended_early(process)
+        said = msgspec.json.decode(line, type=_Said)
+        if said.error is not None:
+            refused = errors.AgentError(said.error.message, hint=said.error.hint, code=said.error.code)
+            refused.exit_status = errors.Exit(said.error.exit)
+            self._pass_while_ending(refused)
+            raise refused
+        self._busy_since_s = None
+        return Path(said.key_file).read_bytes()
+
+    def _pass_while_ending(self, refused: errors.AgentError) -> None:
+        """Raise a refusal as something that passes, while the agent before this one may still be ending."""
         now_s = asyncio.get_running_loop().time()
-        if error.error_code != errors.AgentError.BUSY:
-            raise error
+        if refused.error_code != errors.AgentError.BUSY:
+            return
         if self._busy_since_s is None:
             self._busy_since_s = now_s
-        if now_s - self._busy_since_s > BUSY_TIMEOUT_S:
-            raise error
-        raise errors.LinkError(error.message, hint=error.hint) from error
+        if now_s - self._busy_since_s <= self._busy_timeout_s:
+            raise errors.LinkError(refused.message, hint=refused.hint) from refused
+
+    async def _ended_early(self, process: asyncio.subprocess.Process) -> NoReturn:
+        if await process.wait() < 0:
+            # Somebody killed it, which says nothing against the next one.
+            raise errors.LinkError(f"the agent of {self._folder} was killed while it started")
+        raise errors.AgentError(
+            f"the agent of {self._folder} ended before it was ready", hint=f"see {self._log_path}", code="DL0602"
+        )
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+class _Refused(msgspec.Struct, frozen=True):
+    """Why the agent does not start, and the exit status that this means."""
+
+    message: str
+    hint: str
+    code: str
+    exit: int = 1
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """The one line that the agent says on its standard output."""
+
+    key_file: str = ""
+    error: _Refused | None = None
+
+
+def _open_log(path: str) -> int:
+    """Open the agent's log for appending; one that has become long makes room, and stays as `.1`.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if os.stat(path).st_size > MAX_LOG_BYTES:
+            os.replace(path, f"{path}.1")
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+async def _end(process: asyncio.subprocess.Process, timeout_s: float) -> None:
     """End the agent: it ends with its standard input; what does not is killed."""
     assert process.stdin is not None
     process.stdin.close()
     try:
-        async with asyncio.timeout(STOP_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             await process.wait()
     except TimeoutError:
         pass

@@ -8,13 +8,14 @@ notice says so. What a pull replaces goes to the trash first. Deletions are neve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from devloop import errors
 from devloop.core import entry as entries
-from devloop.core import paths
+from devloop.core import paths, patterns
 from devloop.core.entry import Entry
 from devloop.daemon import replica, source
 from devloop.fs import pullwrite
@@ -54,6 +55,8 @@ class Puller:
         self._trash = bin
         self._publish = publish
         self._carry_out = carry_out
+        # Asked here again: which paths the pod may write is for the laptop to say.
+        self._patterns = [patterns.Patterns(home.spec.pull) for home in sources]
         self._waiting: dict[tuple[int, str], Entry] = {}
         self._wake = asyncio.Event()
         self._refused: dict[tuple[int, str], bytes] = {}
@@ -62,17 +65,23 @@ class Puller:
         self._asked: list[list[events.Pulled]] = []
 
     def found(self, findings: messages.Findings) -> None:
-        """Take up what a sweep found."""
+        """Take up what a sweep found; what no pattern of the sync names is not taken up."""
         drifted = {row.path: row.was for row in findings.drift}
         for raw, entry in findings.pulls:
-            key = (findings.root, paths.from_wire(raw))
+            path = paths.from_wire(raw)
+            key = (findings.root, path)
             # The engine takes a drifted path for what it is there by now; what counts here is what was shipped.
             if raw in drifted:
                 self._shipped[key] = drifted[raw]
             else:
                 self._shipped.pop(key, None)
-            if self._refused.get(key) != entry.digest:
+            if self._refused.get(key) != entry.digest and self._patterns[findings.root].match(path):
                 self._waiting[key] = entry
+        if self._waiting:
+            self._wake.set()
+
+    def look_again(self) -> None:
+        """Pull what could not be pulled yet: the replica is known by now."""
         if self._waiting:
             self._wake.set()
 
@@ -81,13 +90,13 @@ class Puller:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            await self._pull_waiting()
+            await self._pull_waiting(None)
 
     async def pull(self, wanted: Sequence[str]) -> list[events.Pulled]:
-        """Sweep now, take over what is found, and return it.
+        """Sweep now and take over what is found.
 
         Args:
-            wanted: Return only these paths, relative to a sync's folder; all where empty.
+            wanted: Only these paths, relative to a sync's folder; all where empty.
 
         Raises:
             LinkError: There is no link.
@@ -98,20 +107,34 @@ class Puller:
         self._asked.append(done)
         try:
             await self._agent.ask(messages.Ask.SWEEP)
-            await self._pull_waiting()
+            if not self._is_known():
+                raise errors.LinkError(f"{self._agent.name} is not in sync yet", hint="try again in a moment")
+            await self._pull_waiting(frozenset(wanted) or None)
         finally:
             self._asked = [each for each in self._asked if each is not done]
         return [event for event in done if not wanted or event.path in wanted]
 
-    async def _pull_waiting(self) -> None:
+    def _is_known(self) -> bool:
+        """Say whether what the agent acked is known: without it every file would look like a conflict."""
+        known = self._brain.replicas.get(self._agent.name)
+        return known is not None and known.up and all(known.ready) and all(each.scanned for each in self._brain.sources)
+
+    async def _pull_waiting(self, only: frozenset[str] | None) -> None:
         async with self._pulling:
-            while self._waiting:
-                (root, path), entry = self._waiting.popitem()
+            for key in [key for key in self._waiting if only is None or key[1] in only]:
+                if not self._is_known():
+                    return
+                entry = self._waiting.pop(key)
                 try:
-                    event = await self._pull_one(root, path, entry)
-                except (errors.LinkError, errors.AgentError, OSError) as error:
-                    # Nothing was replaced. It is found again by the next sweep, if it is still there.
-                    self._publish(events.Notice(level=events.Level.WARNING, message=f"{path} was not pulled: {error}"))
+                    event = await self._pull_one(*key, entry)
+                except errors.LinkError:
+                    self._waiting.setdefault(key, entry)
+                    return
+                except (errors.DevloopError, OSError) as error:
+                    # Nothing was replaced, and it is not tried again before it changes there or somebody asks.
+                    self._refused[key] = entry.digest
+                    text = f"{key[1]} was not pulled: {error}"
+                    self._publish(events.Notice(level=events.Level.WARNING, message=text))
                     continue
                 for asked in self._asked:
                     asked.append(event)
@@ -135,12 +158,14 @@ class Puller:
     async def _fetch(self, root: int, path: str, entry: Entry) -> bytes:
         if entry.size > MAX_PULL_BYTES:
             raise errors.AgentError(f"it is larger than {MAX_PULL_BYTES} bytes", code="DL0613")
-        pieces: list[bytes] = []
-        async for part in self._agent.request(messages.Ask.PULL, root=root, path=path, digest=entry.digest):
-            pieces.append(answers.part_to_content(part))
-            if sum(map(len, pieces)) > MAX_PULL_BYTES:
-                raise errors.AgentError(f"it is larger than {MAX_PULL_BYTES} bytes", code="DL0613")
-        return b"".join(pieces)
+        content = bytearray()
+        asked = self._agent.request(messages.Ask.PULL, root=root, path=path, digest=entry.digest)
+        async with contextlib.aclosing(asked) as parts:
+            async for part in parts:
+                content += answers.part_to_content(part)
+                if len(content) > MAX_PULL_BYTES:
+                    raise errors.AgentError(f"it is larger than {MAX_PULL_BYTES} bytes", code="DL0613")
+        return bytes(content)
 
 
 def _now_s() -> float:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import Executor
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -19,6 +21,7 @@ import devloop
 from devloop import errors
 from devloop.core import paths, problem, tree
 from devloop.core.entry import Entry
+from devloop.daemon import spawning
 from devloop.protocol import answers, laptop, messages, session, version
 from devloop.state import baseline
 from devloop.sync import commands, engine, events, sender
@@ -27,6 +30,9 @@ from devloop.wire import driver
 
 # A link that was up this long is healthy: the next break starts with a quick retry again.
 HEALTHY_S: Final = 10.0
+
+# More paths than any root has; an agent that lists more is not one of ours, and would fill the laptop's memory.
+MAX_ROWS: Final = 2_000_000
 
 # How long an agent may take to answer a request: a manifest of 100,000 files is hashed in a few seconds.
 REQUEST_TIMEOUT_S: Final = 120.0
@@ -50,7 +56,6 @@ class Claimant(msgspec.Struct, frozen=True):
         takeover: Take the session over from another owner.
         syncs: The syncs.
         app: The app.
-        rules: Encoded rule set of each sync, as (digest, raw); asked anew at each opening.
     """
 
     session: str
@@ -66,6 +71,7 @@ class Answer:
     def __init__(self) -> None:
         self.parts: asyncio.Queue[messages.Part | None] = asyncio.Queue()
         self.error = ""
+        self.cut = False
 
 
 class Replica:
@@ -79,6 +85,7 @@ class Replica:
         make_sender: Makes a sender for an open link.
         rules: Returns the messages that tell the agent the rules.
         stored: The baselines of this target, by root.
+        store: Where they are read and written.
         listed: Returns the paths below a sync that git lists.
         still_there: Returns which of some paths below a sync are on the laptop's disk.
         scanned: Set when every sync was scanned for the first time.
@@ -97,6 +104,7 @@ class Replica:
         make_sender: Callable[[driver.Driver, frozenset[str]], sender.Sender],
         rules: Callable[[], Sequence[messages.Rules]],
         stored: Sequence[baseline.Baseline],
+        store: Executor,
         listed: Callable[[int], frozenset[str]],
         still_there: Callable[[int, Sequence[str]], tuple[str, ...]],
         scanned: asyncio.Event,
@@ -116,6 +124,7 @@ class Replica:
         self._make_sender = make_sender
         self._rules = rules
         self._stored = stored
+        self._store = store
         self._listed = listed
         self._still_there = still_there
         self._scanned = scanned
@@ -128,6 +137,8 @@ class Replica:
         self._answers: dict[int, Answer] = {}
         self._next_request = messages.FIRST_NUMBER
         self._fatal: errors.DevloopError | None = None
+        self._was_open = self._reached = False
+        self._opened_s = math.inf
 
     # ---- the link -------------------------------------------------------------------------------------------
 
@@ -135,18 +146,23 @@ class Replica:
         """Keep the link until cancelled.
 
         Raises:
-            DevloopError: Trying again will not help: another owner, another major version, a wrong key, refused roots.
+            DevloopError: Trying again will not help: another owner, another major version, a wrong key, roots that
+                were refused from the first.
         """
-        delays = backoff.delays()
-        while True:
-            opened_s = self._now_s()
-            detail = await self._link_until_lost()
-            if self._now_s() - opened_s > HEALTHY_S:
-                delays = backoff.delays()
-            delay_s = next(delays)
-            self.detail = detail
-            self._publish(events.LinkChanged(target=self.name, up=False, detail=detail, retry_s=delay_s))
-            await asyncio.sleep(delay_s)
+        async with asyncio.TaskGroup() as group:
+            delays = backoff.delays()
+            while True:
+                self._opened_s = math.inf
+                # A task of its own: where a link ends by an error in the very moment in which this task is cancelled,
+                # the link's task group would swallow the cancellation (before Python 3.13).
+                link = group.create_task(self._link_until_lost())
+                await asyncio.wait([link])
+                if self._now_s() - self._opened_s > HEALTHY_S:
+                    delays = backoff.delays()
+                delay_s = next(delays)
+                self.detail = link.result()
+                self._publish(events.LinkChanged(target=self.name, up=False, detail=self.detail, retry_s=delay_s))
+                await asyncio.sleep(delay_s)
 
     async def _link_until_lost(self) -> str:
         """Open a link and keep it; return why it was lost."""
@@ -154,14 +170,18 @@ class Replica:
         try:
             await self._link_once()
         except* errors.DevloopError as group:
-            lost = _first(group)
-            if not isinstance(lost, errors.LinkError) or isinstance(lost, errors.SkewError | errors.AuthError):
+            lost = errors.first(group)
+            passes = isinstance(lost, errors.LinkError) and not isinstance(lost, errors.SkewError | errors.AuthError)
+            # An agent that refuses to start where one ran before, in a folder that is read-only now, may start later.
+            if not passes and not (self._was_open and not self._reached and isinstance(lost, errors.AgentError)):
                 raise lost from None
         return lost.message
 
     async def _link_once(self) -> None:
         self._fatal = None
+        self._reached = False
         async with self._target.open() as (connection, key):
+            self._reached = True
             half = laptop.LaptopSession(key, secrets.token_bytes(32), self._now_s())
             link = driver.Driver(half, connection, self._on_event)
             try:
@@ -172,7 +192,7 @@ class Replica:
                 self._driver = self._sender = self._group = None
                 self._carry_out(self._brain.closed(self.name))
                 for answer in self._answers.values():
-                    answer.error = "the link ended"
+                    answer.error, answer.cut = f"the link to {self.name} ended", True
                     answer.parts.put_nowait(None)
                 self._answers.clear()
 
@@ -253,28 +273,35 @@ class Replica:
         assert self._driver is not None and self.hello is not None
         link = self._driver
         await self._scanned.wait()
-        baselines = await asyncio.to_thread(self._baselines)
-        for root, stored in baselines.items():
-            await self._look_for_hidden(root, stored)
         self.detail = ""
+        self._was_open = True
+        self._opened_s = self._now_s()
         self._sender = self._make_sender(link, features)
         for message in self._rules():
             link.send(message)
         self._publish(events.LinkChanged(target=self.name, up=True))
-        self._carry_out(self._brain.opened(self.name, self.hello.roots, baselines, self._now_s()))
+        self._spawn(self._recognise(self.hello))
 
-    def _baselines(self) -> dict[int, tree.Tree]:
-        """Load what was stored for the roots whose digest is neither known nor ours already."""
-        assert self.hello is not None
-        known = self._brain.replicas.get(self.name)
+    async def _recognise(self, hello: messages.AgentHello) -> None:
+        """Tell the engine of the open link, with what was stored for roots that it does not know."""
+        unknown = [index for index in range(len(hello.roots)) if self._is_unknown(hello, index)]
         found: dict[int, tree.Tree] = {}
-        for index, root in enumerate(self.hello.roots):
-            if root.fresh or root.digest == self._brain.sources[index].wanted.digest:
-                continue
-            if known is not None and known.known[index].digest == root.digest:
-                continue
-            found[index] = self._stored[index].load(root.tree_id)
-        return found
+        if unknown:
+            # In the thread that writes them, so that what was acked a moment ago is in them.
+            found = await asyncio.get_running_loop().run_in_executor(self._store, self._load, hello, unknown)
+        for root, stored in found.items():
+            await self._look_for_hidden(root, stored)
+        self._carry_out(self._brain.opened(self.name, hello.roots, found, self._now_s()))
+
+    def _is_unknown(self, hello: messages.AgentHello, index: int) -> bool:
+        root = hello.roots[index]
+        if root.fresh or root.digest == self._brain.sources[index].wanted.digest:
+            return False
+        known = self._brain.replicas.get(self.name)
+        return known is None or known.known[index].digest != root.digest
+
+    def _load(self, hello: messages.AgentHello, unknown: Sequence[int]) -> dict[int, tree.Tree]:
+        return {index: self._stored[index].load(hello.roots[index].tree_id) for index in unknown}
 
     # ---- what the agent says --------------------------------------------------------------------------------
 
@@ -292,12 +319,16 @@ class Replica:
     def _need(self, need: messages.Need) -> None:
         batch = self._flight(need.batch)
         if batch is not None and self._sender is not None:
+            if not all(batch.ops[index].body_bytes for index in need.ops):
+                raise errors.RemoteProtocolError("a body is needed of what has none", where="Need.ops")
             self._spawn(self._sender.send_whole(batch, need.ops, self._body_changed))
 
     def _part(self, part: messages.Part) -> None:
         answer = self._answers.get(part.stream)
         if answer is not None:
             answer.parts.put_nowait(part)
+        else:
+            self._consumed(part)
 
     def _done(self, done: messages.Done) -> None:
         answer = self._answers.pop(done.request, None)
@@ -308,11 +339,10 @@ class Replica:
     def _tell(self, event: session.Event) -> None:
         match event:
             case messages.Output():
-                assert self._driver is not None
                 text = event.data.decode("utf-8", "replace").removesuffix("\n")
                 lines = tuple(self._rewrite(line) for line in text.split("\n"))
                 self._publish(events.Output(source=event.source, lines=lines, err=event.err, dropped=event.dropped))
-                self._driver.consumed(event.stream, messages.cost(event))
+                self._consumed(event)
             case messages.AppChanged():
                 self.app = events.AppChanged(phase=event.phase, pid=event.pid, starts=event.starts, detail=event.detail)
                 self._publish(self.app)
@@ -341,6 +371,10 @@ class Replica:
             self._carry_out(self._brain.drifted(self.name, findings.root, rows, self._now_s(), whole=whole))
         self._on_findings(findings)
 
+    def _consumed(self, message: messages.Bulk) -> None:
+        if self._driver is not None:
+            self._driver.consumed(message.stream, messages.cost(message))
+
     # ---- what the engine wants ------------------------------------------------------------------------------
 
     def send(self, batch: commands.Batch) -> None:
@@ -367,12 +401,19 @@ class Replica:
     async def _manifest(self, root: int) -> None:
         rows: list[tuple[str, Entry, bool]] = []
         drifted: dict[str, Entry] = {}
-        async for part in self.request(messages.Ask.MANIFEST, root=root):
-            for row in answers.part_to_rows(part):
-                if row.entry is not None:
-                    rows.append((row.path, row.entry, row.managed))
-                if row.was is not None:
-                    drifted[row.path] = row.was
+        try:
+            async with contextlib.aclosing(self.request(messages.Ask.MANIFEST, root=root)) as parts:
+                async for part in parts:
+                    for row in answers.part_to_rows(part):
+                        if row.entry is not None:
+                            rows.append((row.path, row.entry, row.managed))
+                        if row.was is not None:
+                            drifted[row.path] = row.was
+                    if len(rows) > MAX_ROWS:
+                        raise errors.RemoteProtocolError(f"a manifest of more than {MAX_ROWS} paths", where="Part")
+        except errors.AgentError as error:
+            # Without it nothing can be decided about this root; what is wrong there may be gone at the next try.
+            raise errors.LinkError(f"{self.name} cannot tell what it holds: {error.message}") from error
         listed = await asyncio.to_thread(self._listed, root)
         await self._look_for_hidden(root, [path for path, _, _ in rows])
         self._carry_out(self._brain.manifest(self.name, root, rows, listed, self._now_s(), drifted=drifted))
@@ -387,8 +428,8 @@ class Replica:
 
     async def request(
         self, ask: messages.Ask, *, root: int = 0, path: str = "", digest: bytes = b""
-    ) -> AsyncIterator[messages.Part]:
-        """Ask the agent, and yield the parts of its answer.
+    ) -> AsyncGenerator[messages.Part, None]:
+        """Ask the agent, and yield the parts of its answer. Close it (`contextlib.aclosing`) where you leave early.
 
         Args:
             ask: What.
@@ -401,27 +442,36 @@ class Replica:
             AgentError: The agent refused.
         """
         link = self._driver
-        if link is None or self.hello is None:
+        if link is None or self._sender is None:
             raise errors.LinkError(f"{self.name} is not connected", hint="see `devloop status`")
         number = self._next_request
         self._next_request += 1
         answer = self._answers[number] = Answer()
-        wire_path = paths.to_wire(path)
-        link.send(messages.Request(number, ask, root, wire_path, digest))
+        until_s = self._now_s() + REQUEST_TIMEOUT_S
+        link.send(messages.Request(number, ask, root, paths.to_wire(path), digest))
         try:
-            async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                while (part := await answer.parts.get()) is not None:
-                    yield part
-                    link.consumed(part.stream, messages.cost(part))
-        except TimeoutError as error:
-            raise errors.LinkError(f"{self.name} did not answer in {REQUEST_TIMEOUT_S:.0f} s") from error
+            while (part := await self._next_part(answer, until_s)) is not None:
+                link.consumed(part.stream, messages.cost(part))
+                yield part
         finally:
             self._answers.pop(number, None)
+            while not answer.parts.empty():
+                unread = answer.parts.get_nowait()
+                if unread is not None:
+                    link.consumed(unread.stream, messages.cost(unread))
         if answer.error:
-            raise errors.AgentError(answer.error, code="DL0612")
+            raise errors.LinkError(answer.error) if answer.cut else errors.AgentError(answer.error, code="DL0612")
+
+    async def _next_part(self, answer: Answer, until_s: float) -> messages.Part | None:
+        # The deadline is not kept around a `yield`: it would cancel whoever is being given the part.
+        try:
+            async with asyncio.timeout_at(until_s):
+                return await answer.parts.get()
+        except TimeoutError as error:
+            raise errors.LinkError(f"{self.name} did not answer in {REQUEST_TIMEOUT_S:.0f} s") from error
 
     async def ask(self, ask: messages.Ask, *, root: int = 0) -> None:
-        """Ask the agent for something that has no content, and wait until it is done."""
+        """Ask the agent for something that has no content, and wait until it is done; see `request`."""
         async for _ in self.request(ask, root=root):
             pass
 
@@ -445,18 +495,7 @@ class Replica:
         self._carry_out(self._brain.body_changed(self.name, number, indexes, self._now_s()))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        if self._group is not None:
-            self._group.create_task(work)
-        else:
-            work.close()
+        spawning.spawn(self._group, work)
 
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> errors.DevloopError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, errors.DevloopError)
-    return error

@@ -7,7 +7,6 @@ that a person should see becomes an event.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
@@ -19,7 +18,7 @@ from devloop.config import model
 from devloop.core import ops, pathmap, paths
 from devloop.core.entry import Entry, Kind
 from devloop.core.problem import Problem
-from devloop.daemon import basefill, builder, commandline, pulls, replica, source
+from devloop.daemon import basefill, builder, commandline, pulls, replica, source, spawning
 from devloop.fs import body, rootguard
 from devloop.protocol import bodies, messages
 from devloop.state import baseline, basestore, trash
@@ -134,6 +133,7 @@ class Service:
             make_sender=self._make_sender,
             rules=lambda: [each.rules_message() for each in self.sources],
             stored=self._baselines,
+            store=self._store,
             listed=lambda root: self.sources[root].listed(),
             still_there=lambda root, found: self.sources[root].still_there(found),
             scanned=self._scanned,
@@ -147,6 +147,7 @@ class Service:
         )
         self.builder = builder.Builder(spec, self._publish) if spec.build is not None else None
         self._shown_problems: tuple[events.ProblemRow, ...] = ()
+        self._shown_move = ("", "")
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES)
         self._saves = 0
         self._failing = False
@@ -174,7 +175,7 @@ class Service:
         finally:
             self._group = None
             self._pool.shutdown(wait=False, cancel_futures=True)
-            self._store.shutdown(wait=True)
+            await asyncio.to_thread(self._store.shutdown)
 
     # ---- what the sources say -------------------------------------------------------------------------------
 
@@ -218,7 +219,8 @@ class Service:
 
     def git_moved(self, index: int, old: str, new: str) -> None:
         """Say that HEAD moved, once however many syncs saw it."""
-        if index == 0:
+        if (old, new) != self._shown_move:
+            self._shown_move = (old, new)
             self._publish(events.GitMoved(old=old[:10], new=new[:10]))
 
     def notice(self, event: events.Notice) -> None:
@@ -258,6 +260,7 @@ class Service:
                 self._publish(events.Held(count=command.count, managed=command.managed, paths=command.paths))
             case commands.Settled():
                 self._settled(command)
+                self._pulls.look_again()
             case _:
                 raise AssertionError(f"unknown command {command!r}")
 
@@ -361,7 +364,7 @@ class Service:
 
     def state(self) -> str:
         """Return the service's state in one of the words of `status.ServiceStatus`."""
-        if any(each.stopped for each in self.engine.sources):
+        if self.fatal is not None or any(each.stopped for each in self.engine.sources):
             return "stopped"
         if self.builder is not None and self.builder.failed:
             return "build failed"
@@ -517,10 +520,20 @@ class Service:
         return f"{os.path.relpath(sync.source, self._context.project)} -> {sync.to}"
 
     def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
-        if self._group is not None:
-            self._group.create_task(_quietly(work))
-        else:
+        if not spawning.spawn(self._group, self._beside(work)):
             work.close()
+
+    async def _beside(self, work: Awaitable[object]) -> None:
+        """Do something that is not worth the service's end when it fails."""
+        try:
+            await work
+        except errors.LinkError:
+            # The link ended meanwhile; the reconciliation at the next makes it good.
+            pass
+        except errors.DevloopError as error:
+            self._publish(
+                events.Notice(level=events.Level.WARNING, message=error.message, hint=error.hint, code=error.error_code)
+            )
 
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()
@@ -532,12 +545,6 @@ class _Rows:
 
     def __call__(self, path: str, what: str, detail: str) -> None:
         self._rows.append(status.DiffRow(self._service, self._target, self._to, path, what, detail))
-
-
-async def _quietly(work: Awaitable[object]) -> None:
-    """Do something that needs the link; when the link ends meanwhile, the reconciliation makes it good."""
-    with contextlib.suppress(errors.LinkError):
-        await work
 
 
 def _app_spec(spec: model.Service) -> messages.AppSpec:

@@ -98,9 +98,9 @@ class _Rules:
         with self._lock:
             self._rules.load()
 
-    def enter(self, folder: str) -> None:
+    def enter(self, folder: str, names: Collection[str] | None = None) -> None:
         with self._lock:
-            self._news |= self._rules.enter(folder)
+            self._news |= self._rules.enter(folder, names)
 
     def take_news(self) -> bool:
         """Say whether any rule changed since the last call, whether it was asked for or met by a scan."""
@@ -314,20 +314,26 @@ class Source:
         flush that waited long enough, does not keep it from the owner.
         """
         looking = asyncio.get_running_loop().run_in_executor(self._thread, work)
-        looking.add_done_callback(lambda done: self._tell(done, began_s, is_git))
-        with contextlib.suppress(rootguard.RootLost):
+        try:
             await asyncio.shield(looking)
+        except rootguard.RootLost as error:
+            self._report_lost(error)
+            return
+        except asyncio.CancelledError:
+            looking.add_done_callback(lambda done: self._tell_late(done, began_s, is_git))
+            raise
+        self._tell(looking.result(), began_s, is_git)
 
-    def _tell(self, looked: asyncio.Future[Seen], began_s: float, is_git: bool) -> None:
+    def _tell_late(self, looked: asyncio.Future[Seen], began_s: float, is_git: bool) -> None:
         if looked.cancelled() or self._ended:
             return
         error = looked.exception()
         if isinstance(error, rootguard.RootLost):
             self._report_lost(error)
-        if error is not None:
-            # Anything else is raised where it is waited for.
-            return
-        seen = looked.result()
+        elif error is None:
+            self._tell(looked.result(), began_s, is_git)
+
+    def _tell(self, seen: Seen, began_s: float, is_git: bool) -> None:
         if self._rules.take_news():
             self._owner.rules_changed(self.index)
             if self._watcher is not None:

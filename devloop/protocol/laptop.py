@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from devloop import errors
+from devloop.core import entry, paths
 from devloop.protocol import answers, inbound, messages, session, state
 
 _MAX_PROBLEMS: Final = 100_000
@@ -48,6 +49,7 @@ class LaptopSession(session.Session):
                 self._ping()
                 return
             case messages.Problems():
+                self._check_rows(message)
                 self._batch(message.batch, "Problems").add(message)
                 return
             case messages.Ack():
@@ -56,6 +58,8 @@ class LaptopSession(session.Session):
                 self._needed(message)
             case messages.Done():
                 self._answered(message)
+            case messages.Findings():
+                self._check_findings(message)
             case _:
                 pass
         self._events.append(message)
@@ -117,6 +121,9 @@ class LaptopSession(session.Session):
 
     def _acked(self, ack: messages.Ack) -> messages.Ack:
         """Return the ack with everything that was split off it."""
+        self._check_rows(ack)
+        if [len(digest) for digest in ack.digests] != [entry.DIGEST_BYTES] * self._roots:
+            raise errors.RemoteProtocolError(f"{len(ack.digests)} digests for {self._roots} roots", where="Ack.digests")
         batch = self._batch(ack.batch, "Ack")
         if not batch.committed:
             raise errors.RemoteProtocolError(f"Ack for batch {ack.batch}, which is not committed", where="Ack")
@@ -132,6 +139,45 @@ class LaptopSession(session.Session):
         # an aborted batch may be needed yet, by a message that crossed the abort; the shell passes over it
         if need.batch > self._newest:
             raise errors.RemoteProtocolError(f"Need for batch {need.batch}, which was never begun", where="Need")
+        batch = self._batches.get(need.batch)
+        if batch is not None:
+            batch.need(need)
+
+    # ---- what the agent says of paths ------------------------------------------------------------------------
+
+    @property
+    def _roots(self) -> int:
+        return len(self._peer_hello.roots) if isinstance(self._peer_hello, messages.AgentHello) else 0
+
+    def _check_rows(self, message: messages.Ack | messages.Problems) -> None:
+        name = type(message).__name__
+        for row in message.problems:
+            self._check_path(row.root, row.path, f"{name}.problems")
+        for root, path in message.overwritten:
+            self._check_path(root, path, f"{name}.overwritten")
+
+    def _check_findings(self, findings: messages.Findings) -> None:
+        for each in findings.drift:
+            self._check_path(findings.root, each.path, "Findings.drift")
+        for path in findings.extra:
+            self._check_path(findings.root, path, "Findings.extra")
+        for path, what in findings.pulls:
+            self._check_path(findings.root, path, "Findings.pulls")
+            if what.kind is not entry.Kind.FILE or not entry.is_valid(what):
+                raise errors.RemoteProtocolError(f"{what} is no file to pull", where="Findings.pulls")
+        self._check_root(findings.root, "Findings.root")
+
+    def _check_path(self, root: int, path: bytes, where: str) -> None:
+        """Refuse a path that is not safe: what comes from the agent may become one on the laptop."""
+        self._check_root(root, where)
+        try:
+            paths.from_wire(path)
+        except paths.UnsafePathError as error:
+            raise errors.RemoteProtocolError(str(error), where=where) from error
+
+    def _check_root(self, root: int, where: str) -> None:
+        if root >= self._roots:
+            raise errors.RemoteProtocolError(f"root {root} of {self._roots}", where=where)
 
     # ---- requests --------------------------------------------------------------------------------------------
 
@@ -152,11 +198,12 @@ class LaptopSession(session.Session):
 class _Batch:
     """A batch that is not acked."""
 
-    __slots__ = ("committed", "ops", "overwritten", "problems")
+    __slots__ = ("committed", "needed", "ops", "overwritten", "problems")
 
     def __init__(self, ops: int) -> None:
         self.ops = ops
         self.committed = False
+        self.needed: set[int] = set()
         self.problems: list[messages.WireProblem] = []
         self.overwritten: list[tuple[int, bytes]] = []
 
@@ -170,3 +217,14 @@ class _Batch:
         self.overwritten += message.overwritten
         if len(self.problems) + len(self.overwritten) > _MAX_PROBLEMS:
             raise errors.RemoteProtocolError(f"more than {_MAX_PROBLEMS} problems in one ack", where="Problems")
+
+    def need(self, message: messages.Need) -> None:
+        """Note which bodies are needed whole.
+
+        Raises:
+            RemoteProtocolError: There is no such op, or it is needed again: its whole body is all that there is.
+        """
+        for op in message.ops:
+            if op >= self.ops or op in self.needed:
+                raise errors.RemoteProtocolError(f"op {op} of batch {message.batch} is needed", where="Need.ops")
+            self.needed.add(op)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from typing import Final, Protocol, TypeVar
 
 from devloop.core import ops, paths
@@ -249,19 +249,42 @@ class Sender:
         batch = sending.batch
         small = [index for index in indexes if batch.ops[index].body_bytes <= bodies.MAX_PACKED_BYTES]
         large = [index for index in indexes if batch.ops[index].body_bytes > bodies.MAX_PACKED_BYTES]
-        for group in _groups(batch, small):
-            # From here on it is too late to cancel what is in this group.
-            sending.waiting.difference_update(group)
-            dropped = [index for index in group if index in sending.unwanted]
-            wanted = [index for index in group if index not in sending.unwanted]
-            packs, changed = await self._in_thread(functools.partial(self._packs, sending, wanted))
-            for message in packs:
-                await self._link.send_bulk(message)
-            self._leave_out(sending, [*dropped, *changed])
+        await self._small_ones(sending, _groups(batch, small))
         for index in large:
             if index in sending.unwanted or not await self._chunks(sending, index):
                 self._leave_out(sending, [index])
             sending.waiting.discard(index)
+
+    async def _small_ones(self, sending: _Sending, groups: Iterator[list[int]]) -> None:
+        """Send small bodies group by group; the next group is read while one is sent."""
+        reading = self._read_next(sending, groups)
+        while reading is not None:
+            packs, left_out = await asyncio.wrap_future(reading)
+            reading = self._read_next(sending, groups)
+            for message in packs:
+                await self._link.send_bulk(message)
+            self._leave_out(sending, left_out)
+
+    def _read_next(
+        self, sending: _Sending, groups: Iterator[list[int]]
+    ) -> Future[tuple[list[messages.Pack], list[int]]] | None:
+        """Begin to read the next group's bodies; its outcome is their packs, and which of them will not come.
+
+        What is begun opens and closes its own files, so it may be left to its end by a sender that is cancelled.
+        """
+        group = next(groups, None)
+        if group is None:
+            return None
+        # From here on it is too late to cancel what is in this group.
+        sending.waiting.difference_update(group)
+        dropped = [index for index in group if index in sending.unwanted]
+        wanted = [index for index in group if index not in sending.unwanted]
+
+        def read() -> tuple[list[messages.Pack], list[int]]:
+            packs, changed = self._packs(sending, wanted)
+            return packs, [*dropped, *changed]
+
+        return self._executor.submit(read)
 
     def _packs(self, sending: _Sending, indexes: Sequence[int]) -> tuple[list[messages.Pack], list[int]]:
         found: list[tuple[int, bytes]] = []

@@ -210,6 +210,8 @@ def _simple(event: events.Event) -> list[Line]:
 
 def _commands(event: events.Event) -> list[Line]:
     match event:
+        case events.AppChanged(phase=phase) if phase in _PASSING:
+            return []
         case events.AppChanged(phase=phase, pid=pid, starts=starts, detail=detail):
             text = f"app {phase}"
             if phase == "running":
@@ -230,6 +232,9 @@ def _commands(event: events.Event) -> list[Line]:
         case _:
             return []
 
+
+# States that an app passes through on its way to one that is told; the panel shows them.
+_PASSING: Final = frozenset({"starting", "stopping", "killing", "stopped"})
 
 _NOTICE_TONES: Final = {
     events.Level.INFO: Tone.PLAIN,

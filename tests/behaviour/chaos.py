@@ -181,7 +181,7 @@ class Chaos:
         """Return a path of some kinds; with `rules=False` none of an ignore file, whose content must stay simple."""
         found = [path for path in self._all(kinds) if rules or not path.endswith("ignore")]
         if not found:
-            raise FileNotFoundError
+            raise FileNotFoundError(errno.ENOENT, "nothing of the kind")
         return self.rng.choice(found)
 
     def _fresh(self) -> str:
@@ -283,7 +283,7 @@ class Chaos:
         (self.world.project / old).rename(self.world.project / new)
 
     def rename_over(self) -> None:
-        old, new = self._some("fl", rules=False), self._some("fl")
+        old, new = self._some("fl", rules=False), self._some("fl", rules=False)
         self._about = f"{old} -> {new}"
         (self.world.project / old).replace(self.world.project / new)
 
@@ -477,6 +477,9 @@ class Chaos:
             # What git does not know keeps the folder from being removed and made again, which would stop the sync.
             self._put(f"{spec.source}/stays.py", self._content(20))
         self.world.git("switch", "-q", "--orphan", f"o{self._count}", ok=False)
+        # The configuration is tracked, and would be gone with the rest.
+        self.world.write("devloop.yaml", CONFIG)
+        self.world.git("add", "devloop.yaml")
         self._put("web/alone.py", self._content(20))
         self._put("lib/alone.py", self._content(20))
         if self.rng.random() < 0.5:
@@ -671,6 +674,11 @@ class Chaos:
         world.until(lambda: self.world.client.alive() or self.world._ended(), "the control socket")
         self.world.ask("resume")
         state = self.world.settle()
+        if state == "stopped":
+            # The chaos may empty a folder for good, and only a person can say that it is meant.
+            self._assert_emptied()
+            self.world.ask("approve")
+            state = self.world.settle()
         if state == "drifted":
             # Git put back what had been shipped: what somebody else wrote stays until the laptop changes it.
             assert self._change_drifted()
@@ -682,6 +690,12 @@ class Chaos:
         self._assert_untouched()
         self._judge_reads()
         self.checks += 1
+
+    def _assert_emptied(self) -> None:
+        for sync, spec in zip(self.world.status()["syncs"], SPECS, strict=True):
+            root = self.world.project / spec.source
+            disk = oracle.look(str(root), self.hasher)
+            assert not sync["stopped"] or not oracle.shipped(self.world.project, spec, disk), sync
 
     def _change_drifted(self) -> bool:
         """Write a new version of every file that was changed in the target; say whether there was one."""

@@ -166,7 +166,7 @@ class Halves(RuleBasedStateMachine):
         number = data.draw(st.sampled_from(self.ready))
         self.ready.remove(number)
         if not self.agent.closed:
-            self.agent.send(messages.Ack(number, self.agent.low_water_with(number), (bytes(32),)))
+            self.agent.send(messages.Ack(number, self.agent.low_water_with(number), (bytes(32),) * 2))
 
     @rule(size=st.sampled_from([0, 10, 90_000]), count=st.integers(1, 3))
     def print_lines(self, size: int, count: int) -> None:
@@ -288,7 +288,7 @@ class Halves(RuleBasedStateMachine):
                 self.agent.send(messages.Done(self.open_requests.pop()))
             while self.ready:
                 number = self.ready.pop()
-                self.agent.send(messages.Ack(number, self.agent.low_water_with(number), (bytes(32),)))
+                self.agent.send(messages.Ack(number, self.agent.low_water_with(number), (bytes(32),) * 2))
             # enough for a last report in either direction, which gives back what waited for company
             self.agent.send_bulk(messages.Output(messages.OUTPUT_STREAM, "app", False, 0, b"end"))
             self.lines_sent.append(b"end")

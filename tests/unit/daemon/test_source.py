@@ -1,176 +1,289 @@
-"""A source tells all that its scanner finds, whoever waits for it, and sees its rules wherever they are."""
+"""One sync's laptop side on a real folder: what is found, what is lost, and what a flush promises."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import shutil
 import subprocess
-import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from devloop.config import model
-from devloop.core import tree
 from devloop.core.problem import Problem
+from devloop.core.tree import Tree
 from devloop.daemon import source
 from devloop.fs import rootguard
+from devloop.protocol import answers
 from devloop.sync import events
+from devloop.watch import events as watch_events
 
 
 class Owner:
-    """Keeps what a source says."""
+    """Keeps what it is told."""
 
     def __init__(self) -> None:
-        self.tree = tree.Tree()
-        self.hidden: set[str] = set()
+        self.tree = Tree()
+        self.found_all: list[source.Found] = []
+        self.losses: list[rootguard.RootLost] = []
+        self.regains = 0
+        self.problems: dict[str, Problem] = {}
         self.rules = 0
-        self.looks = 0
-        self.first = asyncio.Event()
+        self.moves: list[tuple[str, str]] = []
+        self.notices: list[events.Notice] = []
+        self.more = asyncio.Event()
 
     def found(self, index: int, found: source.Found) -> None:
         self.tree.apply(found.delta)
-        self.hidden.update(found.hidden)
-        self.looks += 1
-        self.first.set()
+        self.found_all.append(found)
+        self.more.set()
 
     def lost(self, index: int, error: rootguard.RootLost) -> None:
-        raise AssertionError(error)
+        self.losses.append(error)
+        self.more.set()
 
     def regained(self, index: int) -> None:
-        raise AssertionError("it was never lost")
+        self.regains += 1
+        self.more.set()
 
     def troubled(self, index: int, problems: dict[str, Problem]) -> None:
-        pass
+        self.problems = problems
+        self.more.set()
 
     def rules_changed(self, index: int) -> None:
         self.rules += 1
+        self.more.set()
 
     def git_moved(self, index: int, old: str, new: str) -> None:
-        pass
+        self.moves.append((old, new))
+        self.more.set()
 
     def notice(self, event: events.Notice) -> None:
-        pass
+        self.notices.append(event)
+        self.more.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not condition():
+                self.more.clear()
+                await self.more.wait()
+
+
+class Bench:
+    def __init__(self, folder: Path, **more: Any) -> None:
+        self.home = folder / "project" / "web"
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.state = folder / "state"
+        self.state.mkdir(exist_ok=True)
+        self.owner = Owner()
+        watch = more.pop("watch", {})
+        self.source = source.Source(
+            0,
+            model.Sync.model_validate({"from": str(self.home), "to": "/app", **more}),
+            cache_path=str(self.state / "cache"),
+            boundary=str(folder / "project"),
+            watch=model.Watch.model_validate(watch),
+            owner=self.owner,
+        )
+
+    def write(self, name: str, text: str = "x") -> None:
+        path = self.home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def git(self, *arguments: str) -> str:
+        identity = ["-c", "user.name=t", "-c", "user.email=t@t", "-c", "commit.gpgsign=false"]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+        done = subprocess.run(
+            ["git", *identity, *arguments], cwd=self.home, env=environment, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    @property
+    def paths(self) -> set[str]:
+        return set(self.owner.tree)
 
 
 @contextlib.asynccontextmanager
-async def watched(project: Path, root: Path) -> AsyncIterator[tuple[source.Source, Owner]]:
-    owner = Owner()
-    spec = model.Sync.model_validate({"from": str(root), "to": "/app"})
-    subject = source.Source(
-        0, spec, cache_path=str(project / "cache"), boundary=str(project), watch=model.Watch(), owner=owner
-    )
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(subject.run())
-        try:
-            async with asyncio.timeout(20):
-                await owner.first.wait()
-            yield subject, owner
-        finally:
-            running.cancel()
+async def running(bench: Bench) -> AsyncIterator[Bench]:
+    before = asyncio.all_tasks()
+    async with asyncio.timeout(40), asyncio.TaskGroup() as group:
+        task = group.create_task(bench.source.run())
+        await bench.owner.until(lambda: bool(bench.owner.found_all or bench.owner.losses))
+        yield bench
+        task.cancel()
+    assert asyncio.all_tasks() == before
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    (tmp_path / "repo/web").mkdir(parents=True)
-    (tmp_path / "repo/web/a.py").write_text("a")
-    (tmp_path / "repo/web/b.log").write_text("b")
-    subprocess.run(["git", "init", "-q", str(tmp_path / "repo")], check=True)
-    return tmp_path / "repo"
+async def test_what_is_there_and_what_comes_is_found(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    assert bench.source.watching == "starting"
+    bench.write("a")
+    async with running(bench):
+        assert bench.paths == {"a"}
+        bench.write("b/c", "new")
+        await bench.owner.until(lambda: bench.paths == {"a", "b", "b/c"})
+        (bench.home / "a").unlink()
+        await bench.owner.until(lambda: "a" not in bench.paths)
+        assert "folders" in bench.source.watching
+        with bench.source.open_body("b/c", bench.owner.tree["b/c"]) as opened:
+            assert opened.read(100) == b"new"
 
 
-async def test_an_ignore_file_above_the_root_takes_effect_with_the_next_flush(project: Path) -> None:
-    async with watched(project, project / "web") as (subject, owner):
-        assert set(owner.tree) == {"a.py", "b.log"}
-        (project / ".gitignore").write_text("*.log\n")
-        await subject.flush(20)
-        assert set(owner.tree) == {"a.py"}
-        assert owner.hidden == {"b.log"}
-        assert owner.rules > 0
-        (project / ".gitignore").unlink()
-        await subject.flush(20)
-        assert set(owner.tree) == {"a.py", "b.log"}
+async def test_a_flush_returns_when_what_was_saved_before_it_is_found(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    async with running(bench):
+        for index in range(30):
+            bench.write(f"f{index % 3}", str(index))
+            bench.write("deep/" * (index % 4) + "g", str(index))
+            await bench.source.flush(10.0)
+            with bench.source.open_body(f"f{index % 3}", bench.owner.tree[f"f{index % 3}"]) as opened:
+                assert opened.read(10) == str(index).encode()
 
 
-async def test_so_does_gits_own_exclude_file(project: Path) -> None:
-    async with watched(project, project / "web") as (subject, owner):
-        (project / ".git/info/exclude").write_text("a.py\n")
-        await subject.flush(20)
-        assert set(owner.tree) == {"b.log"}
+async def test_a_flush_without_a_watcher_looks_itself(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.write("a")
+    bench.source._open()
+    await bench.source.flush(1.0)
+    assert bench.paths == {"a"}
+    bench.source._close()
+    bench.source._thread.shutdown()
 
 
-async def test_what_a_cancelled_caller_had_found_is_told_all_the_same(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+async def test_rules_that_change_show_and_hide_paths(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ignore=["*.tmp"])
+    for name in ("a.py", "a.log", "a.tmp"):
+        bench.write(name)
+    async with running(bench):
+        assert bench.paths == {"a.py", "a.log"}
+        message = bench.source.rules_message()
+        known = answers.message_to_rules(message)
+        assert known is not None and message.digest == known.digest
+        bench.write(".devloopignore", "*.log\n")
+        await bench.owner.until(lambda: "a.log" not in bench.paths)
+        assert bench.owner.rules
+        assert any("a.log" in found.hidden for found in bench.owner.found_all)
+        assert bench.source.rules_message().digest != message.digest
+        (bench.home / ".devloopignore").unlink()
+        await bench.owner.until(lambda: "a.log" in bench.paths)
+
+
+async def test_a_git_operation_is_told_and_vouches_for_its_deletions(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.git("init", "-q", "-b", "main")
+    bench.write("kept")
+    bench.git("add", "-A")
+    bench.git("commit", "-qm", "one")
+    bench.git("switch", "-qc", "other")
+    bench.write("gone")
+    bench.git("add", "-A")
+    bench.git("commit", "-qm", "two")
+    old = bench.git("rev-parse", "HEAD")
+    async with running(bench):
+        assert bench.paths == {"kept", "gone"}
+        assert bench.source.listed() == {"kept", "gone"}
+        bench.git("switch", "-q", "main")
+        await bench.owner.until(lambda: "gone" not in bench.paths)
+        new = bench.git("rev-parse", "HEAD")
+        assert (old, new) in bench.owner.moves
+        (found,) = [found for found in bench.owner.found_all if "gone" in found.delta.gone]
+        assert found.approved == {"gone"} and found.git
+
+
+async def test_no_git_lists_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.write("a")
+    async with running(bench):
+        assert bench.source.listed() == frozenset()
+
+
+async def test_a_folder_that_goes_stops_and_comes_back_without_a_deletion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with watched(project, project / "web") as (subject, owner):
-        scanning, go_on = threading.Event(), threading.Event()
-        original = subject._scanner.scan_all
-
-        def slow() -> object:
-            result = original()
-            scanning.set()
-            assert go_on.wait(20)
-            return result
-
-        monkeypatch.setattr(subject._scanner, "scan_all", slow)
-        # Nobody else may find it first.
-        async with subject.still():
-            (project / "web/new.py").write_text("new")
-            async with asyncio.TaskGroup() as group:
-                asking = group.create_task(subject._look(subject._look_at_all, began_s=0.0))
-                await asyncio.to_thread(scanning.wait, 20)
-                asking.cancel()
-        go_on.set()
-        await subject.flush(20)
-        assert "new.py" in owner.tree
+    monkeypatch.setattr(source, "QUIET_S", 0.05)
+    bench = Bench(tmp_path)
+    bench.write("a")
+    async with running(bench):
+        aside = tmp_path / "aside"
+        bench.home.rename(aside)
+        await bench.owner.until(lambda: bool(bench.owner.losses))
+        assert bench.paths == {"a"}
+        aside.rename(bench.home)
+        await bench.owner.until(lambda: bench.owner.regains == 1)
+        assert bench.paths == {"a"}
+        assert not any(found.delta.gone for found in bench.owner.found_all)
 
 
-async def test_a_flush_waits_for_the_look_that_it_set_off(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with watched(project, project / "web") as (subject, owner):
-        original = subject._rules.refresh
-        begun = threading.Event()
-
-        def slow(dirty: frozenset[str], *, index_changed: bool) -> bool:
-            # Long enough for a flush that does not wait to overtake it.
-            begun.wait(0.2)
-            return original(dirty, index_changed=index_changed)
-
-        monkeypatch.setattr(subject._rules, "refresh", slow)
-        (project / "web/new.py").write_text("new")
-        await subject.flush(20)
-        assert "new.py" in owner.tree
-
-
-async def test_files_that_go_with_a_switch_to_a_branch_without_a_commit_are_found(project: Path) -> None:
-    git = ["git", "-C", str(project), "-c", "user.name=t", "-c", "user.email=t@localhost"]
-    subprocess.run([*git, "add", "-A"], check=True)
-    subprocess.run([*git, "commit", "-qm", "first"], check=True)
-    # git removes a folder that it leaves empty, and another one in its place would stop the sync.
-    (project / "web/c.py").write_text("c")
-    async with watched(project, project / "web") as (subject, owner):
-        await asyncio.to_thread(subprocess.run, [*git, "switch", "-q", "--orphan", "empty"], check=True)
-        await subject.flush(20)
-        assert set(owner.tree) == {"c.py"}
+async def test_a_folder_that_was_emptied_is_lost_until_it_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "QUIET_S", 0.05)
+    bench = Bench(tmp_path)
+    for index in range(40):
+        bench.write(f"f{index}")
+    async with running(bench):
+        for index in range(40):
+            (bench.home / f"f{index}").unlink()
+        await bench.owner.until(lambda: bool(bench.owner.losses))
+        assert len(bench.paths) == 40
+        bench.source.accept_root()
+        await bench.source.rescan_all()
+        await bench.owner.until(lambda: bench.owner.regains == 1)
+        assert bench.paths == set()
 
 
-async def test_a_repository_that_git_cannot_read_lists_nothing(project: Path) -> None:
-    subprocess.run(["git", "-C", str(project), "add", "-A"], check=True)
-    async with watched(project, project / "web") as (subject, _):
-        assert await asyncio.to_thread(subject.listed) == {"a.py", "b.log"}
-        (project / ".git/index").write_bytes(b"no index")
-        assert await asyncio.to_thread(subject.listed) == frozenset()
+async def test_a_folder_that_was_never_there_is_an_error(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    shutil.rmtree(bench.home)
+    with pytest.raises(Exception) as caught:
+        async with asyncio.timeout(20):
+            await bench.source.run()
+    assert "web" in str(caught.value)
 
 
-async def test_a_folder_with_the_name_of_a_temporary_file_is_seen_to_go(project: Path) -> None:
-    async with watched(project, project / "web") as (subject, owner):
-        (project / "web/old~").mkdir()
-        await subject.flush(20)
-        assert "old~" in owner.tree
-        looks = owner.looks
-        (project / "web/a.py~").touch()
-        (project / "web/a.py~").unlink()
-        (project / "web/old~").rmdir()
-        await subject.flush(20)
-        assert "old~" not in owner.tree
-        assert owner.looks == looks + 1
+async def test_an_unreadable_or_odd_path_is_a_problem_and_the_rest_is_found(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.write("a")
+    os.mkfifo(bench.home / "pipe")
+    async with running(bench):
+        assert bench.paths == {"a"}
+        assert set(bench.owner.problems) == {"pipe"}
+        (bench.home / "pipe").unlink()
+        await bench.owner.until(lambda: not bench.owner.problems)
+
+
+async def test_polling_is_said_and_finds_changes_too(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, watch={"backend": "polling", "poll": "100ms"})
+    async with running(bench):
+        await bench.owner.until(lambda: bool(bench.owner.notices))
+        assert "polled every 0.1 s" in bench.owner.notices[0].message
+        bench.write("a")
+        await bench.owner.until(lambda: bench.paths == {"a"})
+
+
+@pytest.mark.parametrize(
+    ("report", "level", "words"),
+    [
+        (watch_events.WatchLimit(8, 100, 64, "sysctl …"), events.Level.WARNING, "watches ran out"),
+        (watch_events.WatchInstances(8, "sysctl …"), events.Level.WARNING, "instances ran out"),
+        (watch_events.PollingInstead("", 2.0, "it is on a network"), events.Level.INFO, "polled every 2 s"),
+    ],
+)
+def test_reports_are_told_in_words(report: watch_events.Report, level: events.Level, words: str) -> None:
+    told = source._notice(report)
+    assert told.level is level and words in told.message
+
+
+async def test_what_was_scanned_before_is_known_after_a_restart(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.write("a")
+    async with running(bench):
+        first = dict(bench.owner.tree)
+    again = Bench(tmp_path)
+    async with running(again):
+        assert dict(again.owner.tree) == first

@@ -1,9 +1,12 @@
 """Free memory goes back to the system."""
 
+import gc
 import subprocess
 import sys
 
 import pytest
+
+from devloop.proc import memory
 
 SCRIPT = """
 import sys, threading
@@ -32,8 +35,17 @@ def test_what_threads_held_is_given_back() -> None:
     assert int(done.stdout) < 20_000_000, "40 MB were held and freed four times"
 
 
-def test_elsewhere_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    from devloop.proc import memory
+def test_collections_become_rare() -> None:
+    before = gc.get_threshold()
+    try:
+        memory.collect_rarely()
+        assert gc.get_threshold()[0] > before[0]
+        assert gc.isenabled()
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
+
+def test_elsewhere_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert memory.keep_small() is False

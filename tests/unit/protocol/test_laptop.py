@@ -5,11 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from devloop import errors
-from devloop.core import problem
+from devloop.core import entry, problem
 from devloop.protocol import bodies, inbound, laptop, messages
 from tests.protocol import playbook as play
 
-ACK = messages.Ack(16, 16, (bytes(32),))
+ROOTS = (bytes(32), bytes(32))
+ACK = messages.Ack(16, 16, ROOTS)
 
 
 def sending(*sent: messages.Control) -> play.Playbook:
@@ -36,7 +37,7 @@ def test_an_ack_gets_back_what_was_split_off() -> None:
     subject = sending(messages.Begin(16, 0), messages.Commit(16))
     bad = messages.WireProblem(0, b"x", problem.Reason.IO, "bad")
     subject.gets(messages.Problems(16, (bad,))).gets(messages.Problems(16, overwritten=((0, b"y"),))).quiet()
-    subject.gets(ACK).tells(messages.Ack(16, 16, (bytes(32),), (bad,), ((0, b"y"),)))
+    subject.gets(ACK).tells(messages.Ack(16, 16, ROOTS, (bad,), ((0, b"y"),)))
 
 
 def test_problems_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +51,7 @@ def test_problems_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
     ("message", "words"),
     [
         (ACK, "not committed"),
-        (messages.Ack(17, 17, ()), "not under way"),
+        (messages.Ack(17, 17, ROOTS), "not under way"),
         (messages.Problems(17), "not under way"),
         (messages.Need(17, (0,)), "never begun"),
         (messages.Done(16), "not asked"),
@@ -152,3 +153,53 @@ def test_requests_are_bounded() -> None:
 )
 def test_news_are_passed_on(message: messages.Message) -> None:
     play.open_laptop().gets(message).tells(message).quiet()
+
+
+FILE = entry.file(bytes(32), 1)
+UNSAFE = [b"../x", b"/x", b"a/../../x", b"a\0b", b".git/x", b"a/.devloop/x", b"", b"a//b", b"x" * 5000]
+
+
+@pytest.mark.parametrize("path", UNSAFE)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: messages.Ack(16, 16, ROOTS, (messages.WireProblem(0, path, problem.Reason.IO, "bad"),)),
+        lambda path: messages.Ack(16, 16, ROOTS, (), ((1, path),)),
+        lambda path: messages.Problems(16, (messages.WireProblem(0, path, problem.Reason.IO, "bad"),)),
+        lambda path: messages.Findings(0, (messages.WireDrift(path, FILE, None),), 1, (), 0, 0),
+        lambda path: messages.Findings(0, (), 0, (path,), 1, 0),
+        lambda path: messages.Findings(0, (), 0, (), 0, 0, ((path, FILE),)),
+    ],
+)
+def test_a_path_from_the_agent_that_is_not_safe_ends_the_session(
+    make: Callable[[bytes], messages.Message], path: bytes
+) -> None:
+    subject = sending(messages.Begin(16, 0), messages.Commit(16)).gets(make(path))
+    subject.tells(play.closed_with(errors.RemoteProtocolError)).sends(play.bye(messages.Refusal.PROTOCOL))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        messages.Ack(16, 16, ()),
+        messages.Ack(16, 16, (bytes(32),) * 3),
+        messages.Ack(16, 16, (bytes(32), b"short")),
+        messages.Ack(16, 16, ROOTS, (messages.WireProblem(2, b"x", problem.Reason.IO, "bad"),)),
+        messages.Ack(16, 16, ROOTS, (), ((2, b"x"),)),
+        messages.Findings(2, (), 0, (), 0, 0),
+        messages.Findings(2**40, (), 0, (), 0, 0),
+        messages.Findings(0, (), 0, (), 0, 0, ((b"x", entry.folder()),)),
+        messages.Findings(0, (), 0, (), 0, 0, ((b"x", entry.Entry(entry.Kind.FILE, False, 1, b"short", b"")),)),
+        messages.Need(16, (1,)),
+        messages.Need(16, (0, 0)),
+    ],
+)
+def test_what_no_honest_agent_says_ends_the_session(message: messages.Message) -> None:
+    subject = sending(messages.Begin(16, 1), messages.Commit(16)).gets(message)
+    subject.tells(play.closed_with(errors.RemoteProtocolError)).sends(play.bye(messages.Refusal.PROTOCOL))
+
+
+def test_a_body_is_needed_once() -> None:
+    subject = sending(messages.Begin(16, 1), messages.Commit(16))
+    subject.gets(messages.Need(16, (0,))).tells(messages.Need(16, (0,)))
+    subject.gets(messages.Need(16, (0,))).tells(play.closed_with(errors.RemoteProtocolError, "needed"))
