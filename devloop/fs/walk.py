@@ -168,7 +168,7 @@ class Look:
         prefix = f"{folder}/" if folder else ""
         hit, tree, children = self._setup.cache.hit, self._known.tree, self._known.children
         ignored, problems, stamp, found = self._setup.ignore.ignored, self._known.problems, statcache.stamp, self.found
-        plain = self._setup.symlinks is not links.Symlinks.FOLLOW
+        plain, hollow = self._setup.symlinks is not links.Symlinks.FOLLOW, self._known.hollow
         here: set[str] = set()
         with os.scandir(fd) as listing:
             entries = list(listing)
@@ -181,7 +181,9 @@ class Look:
                 self.scanned += 1
                 try:
                     is_folder = child.is_dir(follow_symlinks=False)
-                    if (is_folder or ignored(path, False).ignored) and not self._admits(path, is_folder):
+                    # What was an ignored folder that is walked is asked about even if it is something else by now.
+                    asked = is_folder or path in hollow or ignored(path, False).ignored
+                    if asked and not self._admits(path, is_folder):
                         continue
                     status = child.stat(follow_symlinks=False)
                 except OSError as error:

@@ -40,6 +40,20 @@ class TestIgnored:
         make(tmp_path, "out/x/keep")
         assert set(subject.scan(["out/x/keep"]).delta.put) == {"out", "out/x", "out/x/keep"}
 
+    def test_what_takes_the_place_of_an_ignored_folder_that_held_an_entry_is_one(self, tmp_path: Path) -> None:
+        class FoldersOnly(Rules):
+            def ignored(self, path: str, is_folder: bool) -> scanning.Verdict:
+                return super().ignored(path, is_folder) if is_folder or "/" in path else scanning.Verdict(False)
+
+        make(tmp_path, "out/keep", "moved/a")
+        subject = scanner(tmp_path, FoldersOnly(tracked=["out/keep"]))
+        subject.scan_all()
+        assert "out/keep" in subject.tree
+        shutil.rmtree(tmp_path / "out")
+        (tmp_path / "out").symlink_to("moved")
+        subject.scan_all()
+        assert set(subject.tree) == {"moved", "moved/a", "out"}
+
     def test_rules_that_change_take_effect_where_the_folder_is_scanned(self, tmp_path: Path) -> None:
         make(tmp_path, "a/gen/x", "a/y", "b")
         rules = Rules()
