@@ -365,11 +365,16 @@ class Replica:
             self._publish(
                 events.Drifted(target=self.name, count=findings.drift_count, paths=names, extra=findings.extra_count)
             )
-        if self.up and (findings.drift_count or (before is not None and before.drift_count)):
+        if self.up and (findings.drift_count or self._has_drift(findings.root)):
             rows = [(paths.from_wire(row.path), row.was, row.now) for row in findings.drift]
             whole = findings.drift_count == len(rows)
             self._carry_out(self._brain.drifted(self.name, findings.root, rows, self._now_s(), whole=whole))
         self._on_findings(findings)
+
+    def _has_drift(self, root: int) -> bool:
+        """Say whether the engine counts drift in a root, whoever told it."""
+        known = self._brain.replicas.get(self.name)
+        return known is not None and any(at == root for at, _ in known.drift)
 
     def _consumed(self, message: messages.Bulk) -> None:
         if self._driver is not None:
@@ -417,6 +422,11 @@ class Replica:
         listed = await asyncio.to_thread(self._listed, root)
         await self._look_for_hidden(root, [path for path, _, _ in rows])
         self._carry_out(self._brain.manifest(self.name, root, rows, listed, self._now_s(), drifted=drifted))
+        if drifted:
+            # The agent tells what its sweeps find when that changes: without this look the two would never agree on
+            # drift that was gone again before the first sweep saw it.
+            with contextlib.suppress(errors.AgentError):
+                await self.ask(messages.Ask.SWEEP, root=root)
 
     async def _look_for_hidden(self, root: int, known: Iterable[str]) -> None:
         """Tell the engine which paths of the target the laptop still has, hidden by rules that changed unwatched."""
