@@ -669,6 +669,10 @@ class Chaos:
         """Wait until devloop says that it is in sync, and see whether it is true."""
         self._assert_untouched()
         self._thaw()
+        for spec in SPECS:
+            # git removes folders that it leaves empty; without it the sync would wait for it for ever.
+            (self.world.project / spec.source).mkdir(exist_ok=True)
+        self.note()
         if self.world.process is None or self.world.process.poll() is not None:
             self.world.start()
         world.until(lambda: self.world.client.alive() or self.world._ended(), "the control socket")

@@ -53,9 +53,9 @@ class Hasher:
 
 
 def look(root: str, hasher: Hasher, skip: frozenset[str] = frozenset()) -> dict[str, Thing]:
-    """Return everything below a folder, by path. Names in `skip` are left out at the top."""
+    """Return everything below a folder, by path; nothing if there is none. `skip` is left out at the top."""
     found: dict[str, Thing] = {}
-    stack = [""]
+    stack = [""] if os.path.isdir(root) else []
     while stack:
         folder = stack.pop()
         for name in os.listdir(os.path.join(root, folder)):

@@ -48,6 +48,7 @@ def test_nothing_is_written_through_a_link_that_is_swapped_in(start: Start, plac
         folder.unlink()
     for number in range(40):
         subject.write(f"web/d/f{number}.py", f"last-{number}")
+    # What was noted as drift meanwhile goes with the next look at the target.
     world.until(lambda: subject.settle() == "in sync", "in sync after the race")
     for number in range(40):
         assert os.path.realpath(folder) == str(folder)
