@@ -60,7 +60,6 @@ class LocalTarget:
         self._socket_path = socket_path
         self._log_path = log_path
         self._stop_timeout_s = STOP_TIMEOUT_S + grace_s
-        self._busy_timeout_s = BUSY_TIMEOUT_S + grace_s
         self._busy_since_s: float | None = None
 
     @contextlib.asynccontextmanager
@@ -148,20 +147,9 @@ class LocalTarget:
         if said.error is not None:
             refused = errors.AgentError(said.error.message, hint=said.error.hint, code=said.error.code)
             refused.exit_status = errors.Exit(said.error.exit)
-            self._pass_while_ending(refused)
-            raise refused
+            self._raise_unless_ending(refused)
         self._busy_since_s = None
         return Path(said.key_file).read_bytes()
-
-    def _pass_while_ending(self, refused: errors.AgentError) -> None:
-        """Raise a refusal as something that passes, while the agent before this one may still be ending."""
-        now_s = asyncio.get_running_loop().time()
-        if refused.error_code != errors.AgentError.BUSY:
-            return
-        if self._busy_since_s is None:
-            self._busy_since_s = now_s
-        if now_s - self._busy_since_s <= self._busy_timeout_s:
-            raise errors.LinkError(refused.message, hint=refused.hint) from refused
 
     async def _ended_early(self, process: asyncio.subprocess.Process) -> NoReturn:
         if await process.wait() < 0:
@@ -170,6 +158,17 @@ class LocalTarget:
         raise errors.AgentError(
             f"the agent of {self._folder} ended before it was ready", hint=f"see {self._log_path}", code="DL0602"
         )
+
+    def _raise_unless_ending(self, error: errors.AgentError) -> NoReturn:
+        """Raise what an agent refused with; as something that passes while its predecessor may still be ending."""
+        now_s = asyncio.get_running_loop().time()
+        if error.error_code != errors.AgentError.BUSY:
+            raise error
+        if self._busy_since_s is None:
+            self._busy_since_s = now_s
+        if now_s - self._busy_since_s > BUSY_TIMEOUT_S:
+            raise error
+        raise errors.LinkError(error.message, hint=error.hint) from error
 
 
 class _Refused(msgspec.Struct, frozen=True):

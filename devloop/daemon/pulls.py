@@ -93,10 +93,10 @@ class Puller:
             await self._pull_waiting(None)
 
     async def pull(self, wanted: Sequence[str]) -> list[events.Pulled]:
-        """Sweep now and take over what is found.
+        """Sweep now, take over what is found, and return it.
 
         Args:
-            wanted: Only these paths, relative to a sync's folder; all where empty.
+            wanted: Return only these paths, relative to a sync's folder; all where empty.
 
         Raises:
             LinkError: There is no link.
@@ -123,18 +123,18 @@ class Puller:
         async with self._pulling:
             for key in [key for key in self._waiting if only is None or key[1] in only]:
                 if not self._is_known():
-                    return
+                    break
                 entry = self._waiting.pop(key)
                 try:
                     event = await self._pull_one(*key, entry)
                 except errors.LinkError:
                     self._waiting.setdefault(key, entry)
-                    return
+                    break
                 except (errors.DevloopError, OSError) as error:
                     # Nothing was replaced, and it is not tried again before it changes there or somebody asks.
                     self._refused[key] = entry.digest
-                    text = f"{key[1]} was not pulled: {error}"
-                    self._publish(events.Notice(level=events.Level.WARNING, message=text))
+                    words = f"{key[1]} was not pulled: {error}"
+                    self._publish(events.Notice(level=events.Level.WARNING, message=words))
                     continue
                 for asked in self._asked:
                     asked.append(event)

@@ -103,7 +103,7 @@ class Replica:
         self.approved: set[tuple[int, str]] = set()
         self.problems: dict[tuple[int, str], problem.Problem] = {}
         self.retries: dict[tuple[int, str], int] = {}
-        self.waiting: set[tuple[int, str]] = set()
+        self.waiting: dict[tuple[int, str], ops.Op] = {}
         self.forced: dict[tuple[int, str], ops.Op] = {}
         self.drift: dict[tuple[int, str], Entry | None] = {}
         self.extras: dict[int, tuple[dict[str, Entry], frozenset[str]]] = {}
@@ -122,6 +122,13 @@ class Replica:
         while self.deleted and self.deleted[0][0] < now_s - DELETION_WINDOW_S:
             self.deleted.popleft()
         return sum(count for _, count in self.deleted)
+
+    def stop_waiting(self, key: tuple[int, str]) -> bool:
+        """Let a path that is being looked at again block others no longer; say whether it was one."""
+        op = self.waiting.pop(key, None)
+        if op is not None:
+            self.busy.remove(op)
+        return op is not None
 
     def hold(self, op: ops.Op) -> None:
         """Let an op wait for approval."""
@@ -252,8 +259,7 @@ class Engine:
         seen = [(root, path) for path in paths]
         for replica in self.replicas.values():
             for key in seen:
-                if key in replica.waiting:
-                    replica.waiting.discard(key)
+                if replica.stop_waiting(key):
                     replica.pending[key] = None
         return self.advance(now_s)
 
@@ -681,6 +687,7 @@ class Engine:
     def _touch(self, replica: Replica, root: int, path: str) -> None:
         key = (root, path)
         replica.pending[key] = None
+        replica.stop_waiting(key)
         replica.release(key)
         replica.approved.discard(key)
         replica.problems.pop(key, None)
@@ -760,7 +767,9 @@ class Engine:
         replica.retries[key] = tries
         if trouble.reason in _PASSING and tries <= MAX_RETRIES:
             again.setdefault(op.root, []).append(op.path)
-            replica.waiting.add(key)
+            # Until it was sent again it is in the way of what depends on it, as if it were on its way still.
+            replica.waiting[key] = op
+            replica.busy.add(op)
         else:
             replica.problems[key] = trouble
 

@@ -217,6 +217,11 @@ CODES: Final[dict[str, Code]] = {
         "The agent's process ended before it was ready.",
         "See its log, which the message names.",
     ),
+    "DL0603": Code(
+        "the agent cannot be started",
+        "The system refused to start the agent's process, or to open its log.",
+        "Follow the message: it is about the log's folder, or about Python itself.",
+    ),
     "DL0604": Code(
         "no key to talk to the agent",
         "The file with the agent's key is missing or not yours to read.",

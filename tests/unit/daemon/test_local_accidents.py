@@ -57,6 +57,6 @@ async def test_a_predecessor_that_is_still_ending_is_waited_for_but_not_for_ever
     for _ in range(2):
         with pytest.raises(errors.LinkError, match="no"):
             await opening(target)
-    monkeypatch.setattr(target, "_busy_timeout_s", 0.0)
+    monkeypatch.setattr(local, "BUSY_TIMEOUT_S", 0.0)
     with pytest.raises(errors.AgentError, match="no"):
         await opening(target)
