@@ -23,9 +23,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             sys.exit(0)
         _serve(settings.from_arguments(arguments))
     except errors.DevloopError as error:
-        _say({"error": {"message": error.message, "hint": error.hint, "code": error.error_code}})
+        status = int(error.exit_status)
+        _say({"error": {"message": error.message, "hint": error.hint, "code": error.error_code, "exit": status}})
         sys.stderr.write(f"error[{error.error_code}]: {error.message}\n")
-        sys.exit(int(error.exit_status))
+        sys.exit(status)
 
 
 def _serve(told: settings.Settings) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -36,6 +37,10 @@ MAX_BASE_BYTES: Final = 16 * 1024 * 1024
 _BLOCK_BYTES: Final = 4096
 _ROW_BYTES: Final = 512
 _SPARE_BYTES: Final = 64 * 1024
+
+
+# Replaced files that wait to be removed hold no more than about this, if the caller never tidies up.
+_GARBAGE_BYTES: Final = 64 * 1024 * 1024
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -106,14 +111,16 @@ class Applier:
             self._unfinished = False
             dropped = 0
             for number, site in enumerate(self._sites):
-                dropped += site.stage.clear({n for batch in self._batches.values() for n in batch.staged_names(number)})
+                keep = {name for batch in self._batches.values() for name in batch.staged_names(number)}
+                dropped += site.stage.drop_others(keep)
         except OSError as error:
             raise self._broken(error) from error
         return Recovered(finished, dropped)
 
     def close(self) -> None:
-        """Drop open batches and close the journal; roots and stores stay the caller's."""
+        """Drop open batches, tidy up and close the journal; roots and stores stay the caller's."""
         self.abort_all()
+        self.tidy()
         self._journal.close()
 
     def __enter__(self) -> Self:
@@ -267,10 +274,27 @@ class Applier:
             if not self._unfinished:
                 batch.discard_all()
 
+    def tidy(self, budget_s: float = math.inf) -> bool:
+        """Give back the space of files that were replaced, deleted or dropped. For after the acknowledgement.
+
+        Args:
+            budget_s: How long it may take, about.
+
+        Returns:
+            True if nothing is left to do.
+        """
+        until_s = time.monotonic() + budget_s
+        done = True
+        for site in self._sites:
+            done = site.stage.tidy(lambda: time.monotonic() < until_s) and done
+        return done
+
     def _commit(self, batch: intake.Batch) -> Applied:
         for site in self._sites:
             if site.root.reopen_if_replaced():
                 site.shelf.verify()
+            if site.stage.garbage_bytes > _GARBAGE_BYTES:
+                site.stage.tidy()
         batch.complete()
         self._check_space(batch)
         plans = self._plans(batch)
@@ -278,27 +302,33 @@ class Applier:
             try:
                 self._journal.write(batch.batch_id, [_step(plan, i) for plan in plans for i in plan.turn.flat()])
             except OSError as error:
-                if error.errno not in intake.FULL:
+                if error.errno not in staging.FULL:
                     raise
                 batch.stop(0, error)
         if batch.stopped:
             return Applied(batch.batch_id, tuple(batch.problems), self._digests(), is_applied=False)
         self._unfinished = True
-        applied = self._carry_out(batch.batch_id, plans, batch.problems)
+        applied = self._carry_out(batch.batch_id, plans, batch.staged, batch.problems)
         self._unfinished = False
         return applied
 
     def _carry_out(
-        self, batch_id: int, plans: Sequence[placer.Plan], problems: Sequence[tuple[int, problem.Problem]]
+        self,
+        batch_id: int,
+        plans: Sequence[placer.Plan],
+        staged: dict[int, staging.Staged],
+        problems: Sequence[tuple[int, problem.Problem]],
     ) -> Applied:
-        """Do what the journal holds, store the outcome, and mark it as done."""
+        """Do what the journal holds, store the outcome, and mark it as done; `staged` keeps what was not used."""
         found = list(problems)
         placed = []
         for plan in plans:
             site = self._sites[plan.number]
-            one = placer.Placer(site.root, site.shelf, plan, self._clock_ns)
+            one = placer.Placer(site.root, site.shelf, site.stage, plan, self._clock_ns)
             one.run()
             site.shelf.settle(one.rows)
+            for index in one.used:
+                del staged[index]
             found += [(plan.number, trouble) for trouble in one.problems]
             placed.append((plan.number, one))
         with contextlib.suppress(OSError):
@@ -355,7 +385,7 @@ class Applier:
         for number, indexes in sorted(by_root.items()):
             turn = order.arrange(whole, indexes, case_sensitive=self._sites[number].root.case_sensitive)
             plans.append(placer.Plan(number, tuple(whole), turn, staged, frozenset(mode_only), resumed=True))
-        return self._carry_out(pending.batch_id, plans, ())
+        return self._carry_out(pending.batch_id, plans, staged, ())
 
     def _check_space(self, batch: intake.Batch) -> None:
         """Stop a batch whose carrying out would run into a full disk half way."""
@@ -364,7 +394,11 @@ class Applier:
             made = _BLOCK_BYTES if op.entry is not None and op.entry.kind is entry.Kind.FOLDER else 0
             needs[op.root] = needs.get(op.root, _SPARE_BYTES) + made + _ROW_BYTES
         for number, need_bytes in needs.items():
-            if not batch.stopped and self._sites[number].root.free_bytes() < need_bytes:
+            site = self._sites[number]
+            if batch.stopped or site.root.free_bytes() >= need_bytes:
+                continue
+            site.stage.tidy()
+            if site.root.free_bytes() < need_bytes:
                 index = next(i for i, op in enumerate(batch.ops) if op.root == number)
                 batch.stop(index, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 

@@ -224,8 +224,14 @@ class Agent:
 
     def _manifest(self, request: messages.Request) -> Iterator[messages.Part]:
         root, shelf = self._roots[request.root], self._stores[request.root]
+        shelf.verify()
         found = extras.manifest(root, shelf, self._ignored_in(request.root))
-        rows = (answers.row(path, entry, shelf.managed(path) is not None) for path, entry in found.entries.items())
+        was = {drift.path: drift.was for drift in shelf.drifted()}
+        rows = [
+            answers.row(path, entry, shelf.managed(path) is not None, was.get(path))
+            for path, entry in found.entries.items()
+        ]
+        rows += [answers.row(path, None, True, shipped) for path, shipped in was.items() if path not in found.entries]
         return answers.rows_to_parts(request.request, rows)
 
     def _pull(self, request: messages.Request) -> Iterator[messages.Part]:

@@ -6,7 +6,6 @@ changes. `agent.applier` opens, fills and commits batches, and `agent.placer` ca
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
@@ -19,9 +18,6 @@ from agent.roots import Root
 from devloop import errors
 from devloop.core import entry, ops, paths, problem
 from devloop.fs import atomic, dirfd
-
-# What a full disk, or a user's or a project's quota, says.
-FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _NEED_ENTRY: Final = frozenset({ops.Action.PUT, ops.Action.ADOPT})
 
@@ -189,9 +185,11 @@ class Batch:
         self.fail(index, problem.Reason.NO_SPACE, detail, error.errno or 0)
         self.stopped = True
         self.discard_all()
+        for site in self._sites:
+            site.stage.tidy()
 
     def discard_all(self) -> None:
-        """Remove whatever is still staged."""
+        """Drop whatever is still staged."""
         for index in [*self.staged, *self._incoming]:
             self._discard(index)
 
@@ -245,7 +243,7 @@ class Batch:
         self._discard(index)
 
     def _staging_failed(self, index: int, error: OSError) -> None:
-        if error.errno in FULL:
+        if error.errno in staging.FULL:
             self.stop(index, error)
             return
         found = problem.from_write_error(self.ops[index].path, error, "cannot be staged in the target")

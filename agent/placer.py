@@ -87,6 +87,7 @@ class Placer:
     Args:
         root: The open root.
         shelf: Its manifest; only read.
+        stage: Its stage.
         plan: What to do.
         clock_ns: The wall clock.
 
@@ -96,17 +97,20 @@ class Placer:
         kept: Folders that stay because of what is in them.
         overwritten: Managed paths that someone else had changed.
         changed: How many paths are different now.
+        used: The ops whose staged files and links are in their places.
     """
 
     def __init__(
         self,
         root: Root,
         shelf: store.Store,
+        stage: staging.Stage,
         plan: Plan,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._root = root
         self._known = shelf.rows
+        self._stage = stage
         self._plan = plan
         self._clock_ns = clock_ns
         self._folders = dirfd.Folders(root.data_fd)
@@ -115,6 +119,7 @@ class Placer:
         self.kept: list[Kept] = []
         self.overwritten: list[str] = []
         self.changed = 0
+        self.used: list[int] = []
 
     def run(self) -> None:
         """Carry out every op. Staged files that were not used are left to the caller."""
@@ -146,10 +151,11 @@ class Placer:
         elif index in self._plan.mode_only:
             self._put_mode(op.path, op.entry)
         else:
-            self._put_content(op.path, op.entry, self._plan.staged.get(index))
+            self._put_content(index, op.path, op.entry)
 
-    def _put_content(self, path: str, wanted: entry.Entry, staged: staging.Staged | None) -> None:
+    def _put_content(self, index: int, path: str, wanted: entry.Entry) -> None:
         """Rename a staged file or link to its place."""
+        staged = self._plan.staged.get(index)
         folder, _, name = path.rpartition("/")
         row = self._known.get(path)
         if staged is None:
@@ -170,11 +176,14 @@ class Placer:
         if info is not None and stat.S_ISDIR(info.st_mode):
             self._clear_folder(fd, path, name)
             info = None
+        elif info is not None and stat.S_ISREG(info.st_mode):
+            self._stage.set_aside(fd, name, info.st_size)
         stage_fd = self._root.stage_fd
         if wanted.kind is entry.Kind.FILE:
             with contextlib.suppress(OSError):
                 atomic.stamp(stage_fd, staged.name, atomic.mtime_after(self._clock_ns(), _previous_s(row, info)))
         os.rename(staged.name, name, src_dir_fd=stage_fd, dst_dir_fd=fd)
+        self.used.append(index)
         self.changed += 1
         after = atomic.look(fd, name)
         if after is not None and after.st_ino == staged.inode:
@@ -265,10 +274,12 @@ class Placer:
                 # It was deleted and stored as such before the interruption: what is there now came later.
                 return
         elif info is not None and row is not None:
-            if self._plan.resumed and not store.matches(row, info):
-                # Perhaps what the same batch put there, under a name that counts as the same, or someone's new file.
-                self.rows[path] = store.examine(row, fd, name, info)
-                return
+            if self._plan.resumed:
+                there = store.examine(row, fd, name, info)
+                if there.state is not store.State.CLEAN or (there.inode != row.inode and not _is_folder(row)):
+                    # What the same batch put there under a name that counts as the same, or someone's new file.
+                    self.rows[path] = there
+                    return
             self._note_drift(path, row, fd, name, info)
         if info is not None and not self._remove(fd, path, name, info):
             self.rows[path] = None
@@ -278,6 +289,8 @@ class Placer:
     def _remove(self, fd: int, path: str, name: str, info: os.stat_result) -> bool:
         """Remove what is there; False for a folder that stays."""
         if not stat.S_ISDIR(info.st_mode):
+            if stat.S_ISREG(info.st_mode):
+                self._stage.set_aside(fd, name, info.st_size)
             os.unlink(name, dir_fd=fd)
         else:
             try:
@@ -419,6 +432,10 @@ def _previous_s(row: store.Row | None, info: os.stat_result | None) -> int | Non
 def _content(info: os.stat_result) -> tuple[int, int, int]:
     """Return the part of a status that changes with the content and not with the mode."""
     return info.st_ino, info.st_mtime_ns, info.st_size
+
+
+def _is_folder(row: store.Row) -> bool:
+    return row.shipped.kind is entry.Kind.FOLDER
 
 
 def _remembered(row: store.Row | None, info: os.stat_result | None) -> store.Row | None:

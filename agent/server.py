@@ -21,6 +21,7 @@ from websockets.asyncio import server
 
 from agent import conversation, host, parent, settings
 from devloop import errors
+from devloop.proc import memory
 from devloop.protocol import codec, messages
 
 # Links at once: the one that is served, and some that are being refused or replaced.
@@ -96,6 +97,8 @@ def run(told: settings.Settings, key: bytes, on_ready: Callable[[], None]) -> in
         DevloopError: A root cannot be used, or the address cannot.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    memory.keep_small()
+    memory.collect_rarely()
     return asyncio.run(_serve(told, key, on_ready))
 
 

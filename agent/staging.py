@@ -2,15 +2,21 @@
 
 What is staged here has the mode it will have in the end and is only renamed later. `agent.applier` fills the stage,
 `agent.placer` empties it, and whatever is left at the next start belongs to nobody and is dropped.
+
+Giving a file's blocks back can take longer than all else that a save needs (3 ms on an ext4 mounted with `discard`,
+more for a large file). So what is dropped is removed later, by `Stage.tidy`, and a file that is about to be replaced or
+deleted gets a second name here first (`Stage.set_aside`), so that its blocks, too, are given back later.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 import msgspec
@@ -22,6 +28,10 @@ from devloop.fs import atomic
 
 # Names need be new in one folder only; the random part keeps two runs of the agent apart.
 _PREFIX_BYTES: Final = 4
+
+
+# What a full disk, or a user's or a project's quota, says.
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Staged(msgspec.Struct, frozen=True, gc=False):
@@ -72,6 +82,8 @@ class Stage:
         self._root = root
         self._prefix = secrets.token_hex(_PREFIX_BYTES) + "-"
         self._count = 0
+        self._garbage: collections.deque[str] = collections.deque()
+        self._garbage_bytes = 0
 
     def write(self, data: bytes | memoryview, *, executable: bool) -> Staged:
         """Stage a whole file.
@@ -80,7 +92,12 @@ class Stage:
             OSError: It could not be written; nothing is left of it.
         """
         name = self._next()
-        inode = atomic.write_new(self._root.stage_fd, name, data, atomic.file_mode(executable=executable))
+        mode = atomic.file_mode(executable=executable)
+        try:
+            inode = atomic.write_new(self._root.stage_fd, name, data, mode)
+        except OSError as error:
+            self._make_room(error)
+            inode = atomic.write_new(self._root.stage_fd, name, data, mode)
         if executable:
             self._make_executable(name)
         return Staged(name, inode)
@@ -99,7 +116,11 @@ class Stage:
         Raises:
             OSError: It could not be written whole; the body is to be dropped.
         """
-        atomic.write_more(self._root.stage_fd, incoming.name, data, incoming.received_bytes)
+        try:
+            atomic.write_more(self._root.stage_fd, incoming.name, data, incoming.received_bytes)
+        except OSError as error:
+            self._make_room(error)
+            atomic.write_more(self._root.stage_fd, incoming.name, data, incoming.received_bytes)
         incoming.count(data)
 
     def finish(self, incoming: Incoming) -> Staged:
@@ -131,7 +152,7 @@ class Stage:
             The staged file; None where the source holds something else.
 
         Raises:
-            OSError: It could not be read or written; nothing is left of it.
+            OSError: It could not be read or written; what there is of it is dropped.
         """
         incoming = self.begin(executable=wanted.executable)
         try:
@@ -159,18 +180,58 @@ class Stage:
             return None
         return Staged(name, info.st_ino)
 
-    def drop(self, name: str) -> None:
-        """Remove a staged file or link, if it is there."""
-        with contextlib.suppress(OSError):
-            os.unlink(name, dir_fd=self._root.stage_fd)
+    def set_aside(self, folder_fd: int, name: str, size_bytes: int) -> None:
+        """Give a file that is about to be replaced or deleted a second name here, if the file system lets us.
 
-    def clear(self, keep: Iterable[str] = ()) -> int:
-        """Drop everything but `keep`, and return how many there were."""
-        kept = set(keep)
-        names = [name for name in os.listdir(self._root.stage_fd) if name not in kept]
-        for name in names:
-            self.drop(name)
+        Args:
+            folder_fd: The descriptor of its folder.
+            name: Its name there.
+            size_bytes: Its size.
+        """
+        aside = self._next()
+        with contextlib.suppress(OSError):
+            os.link(name, aside, src_dir_fd=folder_fd, dst_dir_fd=self._root.stage_fd, follow_symlinks=False)
+            self._garbage.append(aside)
+            self._garbage_bytes += size_bytes
+
+    def drop(self, name: str) -> None:
+        """Have a staged file or link removed by the next `tidy`."""
+        self._garbage.append(name)
+
+    def drop_others(self, keep: Collection[str]) -> int:
+        """Have everything but `keep` removed, whoever left it here, and return how many there are."""
+        names = [name for name in os.listdir(self._root.stage_fd) if name not in keep]
+        self._garbage = collections.deque(names)
         return len(names)
+
+    def tidy(self, go_on: Callable[[], bool] = lambda: True) -> bool:
+        """Remove what was dropped and set aside.
+
+        Args:
+            go_on: Asked after each file whether there is time for another.
+
+        Returns:
+            True if nothing is left to do.
+        """
+        while self._garbage:
+            with contextlib.suppress(OSError):
+                os.unlink(self._garbage[0], dir_fd=self._root.stage_fd)
+            self._garbage.popleft()
+            if self._garbage and not go_on():
+                return False
+        self._garbage_bytes = 0
+        return True
+
+    @property
+    def garbage_bytes(self) -> int:
+        """How much the next `tidy` gives back of files that were replaced or deleted."""
+        return self._garbage_bytes
+
+    def _make_room(self, error: OSError) -> None:
+        """Remove what was dropped if that may help against an error, else raise it."""
+        if error.errno not in FULL or not self._garbage:
+            raise error
+        self.tidy()
 
     def _next(self) -> str:
         self._count += 1

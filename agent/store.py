@@ -28,6 +28,7 @@ from devloop.core import entry, paths, tree
 from devloop.fs import atomic, dirfd, table
 
 _FOLDER: Final = entry.Kind.FOLDER
+_LINK: Final = entry.Kind.LINK
 
 # Deleted paths are remembered for their last modification second; more of them than this are looked through for
 # those that time has settled.
@@ -118,12 +119,12 @@ def matches(row: Row, info: os.stat_result) -> bool:
         return False
     if known.kind is _FOLDER:
         return stat.S_ISDIR(info.st_mode)
+    # An inode with the same change time is of the same kind; a row without one, of a folder or what was deleted, has 0.
     return (
-        info.st_mtime_ns == row.mtime_ns
-        and info.st_ctime_ns == row.ctime_ns
+        info.st_ctime_ns == row.ctime_ns
+        and info.st_mtime_ns == row.mtime_ns
         and info.st_ino == row.inode
-        and (info.st_size == known.size or known.kind is entry.Kind.LINK)
-        and atomic.kind_of(info) is known.kind
+        and (info.st_size == known.size or known.kind is _LINK)
     )
 
 
@@ -179,6 +180,7 @@ class Store:
         self._root = root
         self._table = table.Table(root.state_file("manifest"), Row)
         self._deleted: set[str] = set()
+        self._off: set[str] = set()
         self._rows: dict[str, Row] = {}
         self.tree = tree.Tree()
 
@@ -190,6 +192,7 @@ class Store:
         """
         self._rows = self._table.open()
         self._deleted = {path for path, row in self._rows.items() if row.state is State.DELETED}
+        self._off = {path for path, row in self._rows.items() if row.state in _OFF}
         self.tree = tree.Tree(
             (path, present) for path, row in self._rows.items() if (present := row.present) is not None
         )
@@ -221,10 +224,8 @@ class Store:
                 self.tree.remove(path)
             else:
                 self.tree.put(path, present)
-            if row is not None and row.state is State.DELETED:
-                self._deleted.add(path)
-            else:
-                self._deleted.discard(path)
+            _keep(self._deleted, path, row is not None and row.state is State.DELETED)
+            _keep(self._off, path, row is not None and row.state in _OFF)
         if len(self._deleted) > _DELETED_KEPT:
             self._forget_deleted()
 
@@ -252,8 +253,7 @@ class Store:
     def drifted(self, chosen: Iterable[str] | None = None) -> tuple[Drift, ...]:
         """Return what is known not to be as shipped, sorted by path."""
         rows = self._rows
-        candidates = rows if chosen is None else [path for path in chosen if path in rows]
-        found = sorted(path for path in candidates if rows[path].state in _OFF)
+        found = sorted(self._off if chosen is None else self._off.intersection(chosen))
         return tuple(Drift(path, rows[path].shipped, rows[path].present) for path in found)
 
     def _verify_folder(
@@ -271,11 +271,11 @@ class Store:
             row = rows.get(path)
             if row is None or row.state is State.DELETED:
                 continue
-            if fd < 0:
-                fresh = missing(row)
-            else:
-                name = path[skip:]
-                fresh = examine(row, fd, name, atomic.look(fd, name))
+            name = path[skip:]
+            info = atomic.look(fd, name) if fd >= 0 else None
+            if info is not None and matches(row, info):
+                continue
+            fresh = examine(row, fd, name, info)
             if fresh is not row and fresh != row:
                 changes[path] = fresh
 
@@ -289,6 +289,13 @@ class Store:
 
 # What the system says of a path whose folder is not there, or is a file or a link: nothing is there.
 ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+
+
+def _keep(paths_kept: set[str], path: str, belongs: bool) -> None:
+    if belongs:
+        paths_kept.add(path)
+    else:
+        paths_kept.discard(path)
 
 
 def _same(row: Row, found: entry.Entry) -> bool:

@@ -262,9 +262,12 @@ class _Round:
 
     def _unseen(self) -> _Slices:
         """Look for the managed paths that the way round did not come by."""
-        unseen = [path for path in self._shelf.rows if path not in self._seen]
-        for at in range(0, len(unseen), _GLANCE):
-            self._shelf.verify(unseen[at : at + _GLANCE])
+        every = list(self._shelf.rows)
+        for at in range(0, len(every), _GLANCE * 8):
+            unseen = [path for path in every[at : at + _GLANCE * 8] if path not in self._seen]
+            for part in range(0, len(unseen), _GLANCE):
+                self._shelf.verify(unseen[part : part + _GLANCE])
+                yield
             yield
 
 

@@ -83,6 +83,10 @@ class Worker:
                 credits[command.batch] = credits.get(command.batch, 0) + credit
         return Outcome(len(found), credits, needs)
 
+    def tidy(self, budget_s: float) -> bool:
+        """Give back the space of what was replaced; return True when nothing is left to do."""
+        return self._disk.tidy(budget_s)
+
     def retire(self) -> None:
         """The link is gone: drop what is not committed. Done once, for what is open later is another link's."""
         if not self._retired:

@@ -25,6 +25,8 @@ VERBS: Final[dict[str, dict[str, str]]] = {
         "init": "Look at this folder and write a devloop.yaml.",
     },
     "Every day": {
+        "watch": "Keep the targets in sync, reload the apps, show what they print.",
+        "status": "Show how the services stand.",
         "stop": "End the watching process.",
         "flush": "Wait until what is saved now is in every target.",
         "pause": "Send nothing for a while.",

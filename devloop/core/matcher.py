@@ -211,7 +211,7 @@ class Matcher:
             index: Relative to the sync's root.
         """
         self._indexes[repo] = _Indexed(index)
-        self._states.clear()
+        self._conclude_anew()
 
     def rule_set(self) -> rules.RuleSet:
         """Return every rule that is known now."""
@@ -264,7 +264,7 @@ class Matcher:
         state = self._states.get(folder)
         if state is None:
             if len(self._states) >= FOLDERS_KEPT:
-                self._states.clear()
+                self._conclude_anew()
             state = self._make_state(folder) if folder else self._make_root()
             self._states[folder] = state
         return state
@@ -343,11 +343,15 @@ class Matcher:
             base = base[len(self._prefix) + 1 :] if base.startswith(self._prefix + b"/") else b""
         return _path(base)
 
+    def _conclude_anew(self) -> None:
+        self._states.clear()
+        self._tables.clear()
+
     def _forget(self, folder: str) -> None:
         """Forget what was concluded about a folder and everything in it."""
-        self._tables = {known: table for known, table in self._tables.items() if not paths.is_under(known, folder)}
-        # a folder's state is made before those of the folders in it: no state, nothing concluded
+        # a folder's state is made before its table and before those of the folders in it: no state, nothing concluded
         if folder in self._states:
+            self._tables = {known: table for known, table in self._tables.items() if not paths.is_under(known, folder)}
             self._states = {known: state for known, state in self._states.items() if not paths.is_under(known, folder)}
 
 

@@ -7,6 +7,7 @@ when nothing is left that could run.
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import os
 import secrets
@@ -20,9 +21,10 @@ import msgspec
 import devloop
 from devloop import errors
 from devloop.config import model
-from devloop.daemon import bus, control, local, service, status
+from devloop.daemon import bus, control, local, service
+from devloop.proc import memory
 from devloop.state import basestore, dirs, identity, lock, trash
-from devloop.sync import events
+from devloop.sync import events, status
 
 # Threads that wait for the interpreter are let in after this long; Python's 5 ms would show in every save.
 SWITCH_INTERVAL_S: Final = 0.0005
@@ -66,6 +68,7 @@ class Daemon:
         self._stop_reason = ""
         self._started_s = time.time()
         self._ready = False
+        self._was_in_sync = False
         self._paused = False
         self._group: asyncio.TaskGroup | None = None
 
@@ -82,6 +85,8 @@ class Daemon:
             DevloopError: No service could go on.
         """
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        memory.keep_small()
+        memory.collect_rarely()
         began_s = asyncio.get_running_loop().time()
         with lock.ProjectLock(self._places.lock, self.folder):
             self._make_services()
@@ -204,19 +209,20 @@ class Daemon:
             await self._changed.wait()
             self._changed.clear()
             living = [each for each in self._services.values() if each.fatal is None]
-            if living and not self._ready and all(each.settled for each in living):
-                if all(each.in_sync for each in living):
+            if living and all(each.settled for each in living):
+                if not self._ready and all(each.in_sync for each in living):
                     self._ready = True
                     ms = (asyncio.get_running_loop().time() - began_s) * 1000
                     self.bus.publish(events.Ready(ms=ms))
                 if self._options.once:
+                    self._was_in_sync = all(each.in_sync for each in living)
                     self.stop("everything that can be synced is")
 
     def _exit_status(self) -> errors.Exit:
         failed = [each.fatal for each in self._services.values() if each.fatal is not None]
         if failed and len(failed) == len(self._services):
             return failed[0].exit_status
-        if failed or not all(each.in_sync for each in self._services.values() if self._options.once):
+        if failed or (self._options.once and not self._was_in_sync):
             return errors.Exit.PARTIAL
         return errors.Exit.OK
 
@@ -338,6 +344,13 @@ class Daemon:
     async def _diff(self, args: Mapping[str, Any]) -> Any:
         rows = [row for each in self._named(_names(args)) for row in await each.diff()]
         return msgspec.to_builtins(rows)
+
+    async def tell_differences(self) -> None:
+        """Look through the targets and say in a line for each service how it differs; `devloop diff` lists them."""
+        for each in self._services.values():
+            counts = collections.Counter(row.what for row in await each.diff())
+            told = ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "no difference"
+            self.bus.publish(events.Notice(service=each.name, level=events.Level.INFO, message=told))
 
     async def _pull(self, args: Mapping[str, Any]) -> Any:
         paths = [str(path) for path in args.get("paths", ())]

@@ -5,6 +5,7 @@ Plain blocking sockets: a command that only asks must start fast, and asyncio al
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from collections.abc import Iterator
@@ -26,7 +27,9 @@ class RemoteError(errors.DevloopError):
 
     def __init__(self, message: str, *, hint: str, code: str, exit_status: int) -> None:
         super().__init__(message, hint=hint, code=code)
-        self.exit_status = errors.Exit(exit_status)
+        # A newer devloop may answer with a status that this one does not know: a failure all the same.
+        known = exit_status in errors.Exit.__members__.values()
+        self.exit_status = errors.Exit(exit_status) if known else errors.Exit.ERROR
 
 
 class Client:
@@ -77,8 +80,11 @@ class Client:
         with connection, connection.makefile("rwb") as stream:
             self._request(stream, "events", {"recent": recent})
             connection.settimeout(None)
-            for line in stream:
-                yield line.rstrip(b"\n")
+            # A watching process that is killed ends the stream by an error, or in the middle of a line.
+            with contextlib.suppress(OSError):
+                for line in stream:
+                    if line.endswith(b"\n"):
+                        yield line.rstrip(b"\n")
 
     def _connect(self, timeout_s: float) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -27,7 +27,10 @@ MAX_REQUEST_BYTES: Final = 1024 * 1024
 # Clients at once: a person has a few terminals and an IDE.
 MAX_CLIENTS: Final = 64
 
-# A connection that does not send its request within this time is dropped.
+# What a client sends after its request is read in pieces of this size and thrown away.
+_SKIPPED_BYTES: Final = 4096
+
+# A connection that does not send its request, or take its answer, within this time is dropped.
 REQUEST_TIMEOUT_S: Final = 10.0
 
 
@@ -73,6 +76,7 @@ class ControlServer:
         self._handlers = handlers
         self._bus = event_bus
         self._clients = 0
+        self._stopping = False
 
     async def run(self, started: asyncio.Event) -> None:
         """Serve until cancelled.
@@ -88,21 +92,30 @@ class ControlServer:
             os.unlink(self._path)
         try:
             async with asyncio.TaskGroup() as group:
-                server = await self._listen(lambda *pair: group.create_task(self._serve(*pair)))
-                async with server:
+                server = await self._listen(group)
+                try:
                     started.set()
-                    await server.serve_forever()
+                    # Not `serve_forever`: when it is cancelled it waits for the clients, and they are only cancelled
+                    # once this block is left (Python 3.12.1 and later).
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    self._stopping = True
+                    server.close()
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
 
-    async def _listen(self, on_client: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]) -> asyncio.Server:
+    async def _listen(self, group: asyncio.TaskGroup) -> asyncio.Server:
+        # A plain callback: the tasks of clients belong to our group, not to the server's own devices.
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if self._stopping:
+                writer.close()
+                return
+            # By a callback, because a task that is cancelled before its first step runs nothing of its own.
+            group.create_task(self._serve(reader, writer)).add_done_callback(lambda _: writer.close())
+
         old = os.umask(0o177)
         try:
-            # A plain callback: the tasks of clients belong to our group, not to the server's own devices.
-            def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                on_client(reader, writer)
-
             return await asyncio.start_unix_server(connected, self._path, limit=MAX_REQUEST_BYTES)
         finally:
             os.umask(old)
@@ -118,14 +131,13 @@ class ControlServer:
             pass
         finally:
             self._clients -= 1
-            writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(REQUEST_TIMEOUT_S):
             line = await reader.readuntil(b"\n")
         try:
             request = msgspec.json.decode(line, type=Request)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             await _write(writer, Answer(False, error=Failure("DL0100", f"not a request: {error}", "", 2)))
             return
         if request.verb == "events":
@@ -155,7 +167,7 @@ class ControlServer:
             async with asyncio.TaskGroup() as group:
                 sending = group.create_task(_send_events(subscription, writer))
                 # The client says nothing more; the end of its stream is how it leaves.
-                leaving = group.create_task(reader.read())
+                leaving = group.create_task(_wait_for_end(reader))
                 await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
                 sending.cancel()
                 leaving.cancel()
@@ -170,9 +182,17 @@ async def _send_events(subscription: bus.Subscription, writer: asyncio.StreamWri
             await writer.drain()
 
 
+async def _wait_for_end(reader: asyncio.StreamReader) -> None:
+    # A client that leaves with events unread resets the connection: that is an end like any other.
+    with contextlib.suppress(OSError):
+        while await reader.read(_SKIPPED_BYTES):
+            pass
+
+
 async def _write(writer: asyncio.StreamWriter, answer: Answer) -> None:
-    writer.write(msgspec.json.encode(answer) + b"\n")
-    await writer.drain()
+    writer.write(events.encode(answer) + b"\n")
+    async with asyncio.timeout(REQUEST_TIMEOUT_S):
+        await writer.drain()
 
 
 def failure(error: errors.DevloopError) -> Failure:

@@ -140,7 +140,9 @@ class LocalTarget:
             await self._ended_early(process)
         said = msgspec.json.decode(line, type=_Said)
         if said.error is not None:
-            raise errors.AgentError(said.error.message, hint=said.error.hint, code=said.error.code)
+            refused = errors.AgentError(said.error.message, hint=said.error.hint, code=said.error.code)
+            refused.exit_status = errors.Exit(said.error.exit)
+            raise refused
         return Path(said.key_file).read_bytes()
 
     async def _ended_early(self, process: asyncio.subprocess.Process) -> NoReturn:
@@ -153,11 +155,12 @@ class LocalTarget:
 
 
 class _Refused(msgspec.Struct, frozen=True):
-    """Why the agent does not start."""
+    """Why the agent does not start, and the exit status that this means."""
 
     message: str
     hint: str
     code: str
+    exit: int = 1
 
 
 class _Said(msgspec.Struct, frozen=True):

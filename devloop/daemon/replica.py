@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import math
 import secrets
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Executor
 from typing import Any, Final, Protocol
 
@@ -86,8 +86,10 @@ class Replica:
         stored: The baselines of this target, by root.
         store: Where they are read and written.
         listed: Returns the paths below a sync that git lists.
+        still_there: Returns which of some paths below a sync are on the laptop's disk.
+        scanned: Set when every sync was scanned for the first time.
+        on_findings: Told what a sweep of the target found.
         rewrite: Turns the target's paths in output into the laptop's.
-        on_findings: Told what the agent's sweeps found.
         publish: Where events go.
     """
 
@@ -103,8 +105,10 @@ class Replica:
         stored: Sequence[baseline.Baseline],
         store: Executor,
         listed: Callable[[int], frozenset[str]],
-        rewrite: Callable[[str], str],
+        still_there: Callable[[int, Sequence[str]], tuple[str, ...]],
+        scanned: asyncio.Event,
         on_findings: Callable[[messages.Findings], None],
+        rewrite: Callable[[str], str],
         publish: Callable[[events.Event], None],
     ) -> None:
         self.name = target.name
@@ -121,8 +125,10 @@ class Replica:
         self._stored = stored
         self._store = store
         self._listed = listed
-        self._rewrite = rewrite
+        self._still_there = still_there
+        self._scanned = scanned
         self._on_findings = on_findings
+        self._rewrite = rewrite
         self._publish = publish
         self._driver: driver.Driver | None = None
         self._sender: sender.Sender | None = None
@@ -195,7 +201,7 @@ class Replica:
             case messages.AgentHello():
                 self._claim(event)
             case session.Opened():
-                self._opened(event.features)
+                self._spawn(self._opened(event.features))
             case messages.Ack():
                 self._acked(event)
             case messages.Need():
@@ -255,9 +261,11 @@ class Replica:
         self._fatal = error
         self._driver.close(messages.Bye(messages.Refusal.STOPPING, error.message))
 
-    def _opened(self, features: frozenset[str]) -> None:
+    async def _opened(self, features: frozenset[str]) -> None:
+        """Take the link into use, once the laptop knows what it has itself."""
         assert self._driver is not None and self.hello is not None
         link = self._driver
+        await self._scanned.wait()
         self.detail = ""
         self._opened_s = self._now_s()
         self._sender = self._make_sender(link, features)
@@ -273,6 +281,8 @@ class Replica:
         if unknown:
             # In the thread that writes them, so that what was acked a moment ago is in them.
             found = await asyncio.get_running_loop().run_in_executor(self._store, self._load, hello, unknown)
+        for root, stored in found.items():
+            await self._look_for_hidden(root, stored)
         self._carry_out(self._brain.opened(self.name, hello.roots, found, self._now_s()))
 
     def _is_unknown(self, hello: messages.AgentHello, index: int) -> bool:
@@ -344,7 +354,13 @@ class Replica:
         self.findings[findings.root] = findings
         if findings.drift_count and (before is None or before.drift != findings.drift):
             names = tuple(paths.from_wire(row.path) for row in findings.drift[:20])
-            self._publish(events.Drifted(target=self.name, count=findings.drift_count, paths=names))
+            self._publish(
+                events.Drifted(target=self.name, count=findings.drift_count, paths=names, extra=findings.extra_count)
+            )
+        if self.up and (findings.drift_count or (before is not None and before.drift_count)):
+            rows = [(paths.from_wire(row.path), row.was, row.now) for row in findings.drift]
+            whole = findings.drift_count == len(rows)
+            self._carry_out(self._brain.drifted(self.name, findings.root, rows, self._now_s(), whole=whole))
         self._on_findings(findings)
 
     def _consumed(self, message: messages.Bulk) -> None:
@@ -376,17 +392,31 @@ class Replica:
 
     async def _manifest(self, root: int) -> None:
         rows: list[tuple[str, Entry, bool]] = []
+        drifted: dict[str, Entry] = {}
         try:
             async with contextlib.aclosing(self.request(messages.Ask.MANIFEST, root=root)) as parts:
                 async for part in parts:
-                    rows += [(row.path, row.entry, row.managed) for row in answers.part_to_rows(part)]
+                    for row in answers.part_to_rows(part):
+                        if row.entry is not None:
+                            rows.append((row.path, row.entry, row.managed))
+                        if row.was is not None:
+                            drifted[row.path] = row.was
                     if len(rows) > MAX_ROWS:
                         raise errors.RemoteProtocolError(f"a manifest of more than {MAX_ROWS} paths", where="Part")
         except errors.AgentError as error:
             # Without it nothing can be decided about this root; what is wrong there may be gone at the next try.
             raise errors.LinkError(f"{self.name} cannot tell what it holds: {error.message}") from error
         listed = await asyncio.to_thread(self._listed, root)
-        self._carry_out(self._brain.manifest(self.name, root, rows, listed, self._now_s()))
+        await self._look_for_hidden(root, [path for path, _, _ in rows])
+        self._carry_out(self._brain.manifest(self.name, root, rows, listed, self._now_s(), drifted=drifted))
+
+    async def _look_for_hidden(self, root: int, known: Iterable[str]) -> None:
+        """Tell the engine which paths of the target the laptop still has, hidden by rules that changed unwatched."""
+        wanted = self._brain.sources[root].wanted
+        missing = [path for path in known if path not in wanted]
+        if missing:
+            hidden = await asyncio.to_thread(self._still_there, root, missing)
+            self._carry_out(self._brain.scanned(root, tree.TreeDelta(), self._now_s(), hidden=hidden))
 
     async def request(
         self, ask: messages.Ask, *, root: int = 0, path: str = "", digest: bytes = b""

@@ -18,16 +18,20 @@ from devloop.config import model
 from devloop.core import ops, pathmap, paths
 from devloop.core.entry import Entry, Kind
 from devloop.core.problem import Problem
-from devloop.daemon import basefill, builder, commandline, pulls, replica, source, status
+from devloop.daemon import basefill, builder, commandline, pulls, replica, source
 from devloop.fs import body, rootguard
 from devloop.protocol import bodies, messages
 from devloop.state import baseline, basestore, trash
-from devloop.sync import commands, engine, events, hooks, sender
+from devloop.sync import commands, engine, events, hooks, sender, status
 from devloop.wire import driver
 
 # Batches over which the latencies in `status` are taken, and what counts as a save: larger ones say nothing about it.
 LATENCIES: Final = 200
 SAVE_FILES: Final = 5
+
+
+# How often what an agent could not carry out is tried again by itself; a flush tries at once.
+RETRY_S: Final = 10.0
 
 
 class Context:
@@ -97,6 +101,7 @@ class Service:
         self._pool = ThreadPoolExecutor(2, f"send-{name}")
         self._store = ThreadPoolExecutor(1, f"store-{name}")
         self._hooks = hooks.Chooser(spec)
+        self._scanned = asyncio.Event()
         self.engine = engine.Engine(
             [engine.Source(delete_extra=sync.extra is model.Extra.DELETE) for sync in spec.sync], self._hooks.pod
         )
@@ -130,8 +135,10 @@ class Service:
             stored=self._baselines,
             store=self._store,
             listed=lambda root: self.sources[root].listed(),
+            still_there=lambda root, found: self.sources[root].still_there(found),
+            scanned=self._scanned,
+            on_findings=self._findings,
             rewrite=_path_map(spec, context.project).rewrite,
-            on_findings=lambda findings: self._pulls.found(findings),
             publish=self._publish,
         )
         self._basefill = basefill.Filler(context.bases, self._store, self._open_body)
@@ -143,6 +150,7 @@ class Service:
         self._shown_move = ("", "")
         self._latencies_ms: deque[float] = deque(maxlen=LATENCIES)
         self._saves = 0
+        self._failing = False
         self.fatal: errors.DevloopError | None = None
 
     async def run(self) -> None:
@@ -161,6 +169,7 @@ class Service:
                 group.create_task(self.replica.run())
                 group.create_task(self._basefill.run())
                 group.create_task(self._pulls.run())
+                group.create_task(self._retry())
                 if self.builder is not None:
                     group.create_task(self._build_loop(self.builder))
         finally:
@@ -185,6 +194,9 @@ class Service:
                 began_s=found.began_s,
             )
         )
+
+        if all(each.scanned or each.stopped for each in self.engine.sources):
+            self._scanned.set()
 
     def lost(self, index: int, error: rootguard.RootLost) -> None:
         """Stop a sync whose folder cannot be trusted."""
@@ -267,17 +279,35 @@ class Service:
 
     def _settled(self, what: commands.Settled) -> None:
         ms = what.elapsed_s * 1000
+        news = bool(what.files or what.deletes or what.first or self._failing)
+        self._failing = bool(what.failed or what.held)
         if not what.first and 0 < what.files + what.deletes <= SAVE_FILES:
             self._latencies_ms.append(ms)
         if what.files or what.deletes:
             self._saves += 1
         self._publish_problems()
         if what.failed or what.held:
-            self._publish(events.SyncFailed(message=_why_failed(what), problems=what.failed))
-        else:
+            self._publish(
+                events.SyncFailed(
+                    message=_why_failed(what),
+                    problems=what.failed,
+                    held=what.held,
+                    skipped=what.skipped,
+                    files=what.files,
+                    deletes=what.deletes,
+                    ms=ms,
+                )
+            )
+        elif news:
             self._publish(
                 events.SyncComplete(
-                    files=what.files, deletes=what.deletes, total_bytes=what.total_bytes, ms=ms, first=what.first
+                    files=what.files,
+                    deletes=what.deletes,
+                    total_bytes=what.total_bytes,
+                    ms=ms,
+                    first=what.first,
+                    skipped=what.skipped,
+                    total_files=sum(each.wanted.file_count() for each in self.engine.sources),
                 )
             )
 
@@ -288,6 +318,16 @@ class Service:
     async def _start_app(self) -> None:
         if self.spec.command or self.spec.reload.mode is not model.Mode.NONE:
             await self.replica.ask(messages.Ask.START)
+
+    def _findings(self, findings: messages.Findings) -> None:
+        self._pulls.found(findings)
+
+    async def _retry(self) -> None:
+        """Try again now and then what an agent could not carry out: there may be space or the right to write now."""
+        while True:
+            await asyncio.sleep(RETRY_S)
+            if any(other.problems for other in self.engine.replicas.values()):
+                self.carry_out(self.engine.retry(self._now_s()))
 
     # ---- builds ---------------------------------------------------------------------------------------------
 
@@ -309,6 +349,8 @@ class Service:
         """Return once every agent has what was saved before this call, or nothing more can be done by itself."""
         for each in self.sources:
             await each.flush(timeout_s)
+        if any(other.problems for other in self.engine.replicas.values()):
+            self.carry_out(self.engine.retry(self._now_s()))
 
     @property
     def settled(self) -> bool:
@@ -335,7 +377,9 @@ class Service:
             return "syncing"
         if held:
             return "held"
-        return "partial" if failed else "in sync"
+        if failed:
+            return "partial"
+        return "drifted" if self.engine.drift_count() else "in sync"
 
     def snapshot(self) -> status.ServiceStatus:
         """Return what `status` shows."""

@@ -90,9 +90,9 @@ class _Rules:
         with self._lock:
             self._rules.load()
 
-    def enter(self, folder: str) -> None:
+    def enter(self, folder: str, names: Collection[str] | None = None) -> None:
         with self._lock:
-            self._rules.enter(folder)
+            self._rules.enter(folder, names)
 
     def ignored(self, path: str, is_folder: bool) -> rules.Verdict:
         with self._lock:
@@ -288,7 +288,7 @@ class Source:
         result = work()
         gone = result.delta.gone
         # What is still on the disk was not deleted: the rules cover it now, and its copy in the target stays.
-        hidden = tuple(path for path in gone if os.path.lexists(os.path.join(self._scanner.root, path)))
+        hidden = self.still_there(gone)
         approved: frozenset[str] = frozenset()
         repo = self._rules.repo
         if move is not None and move.old and gone and repo is not None:
@@ -371,6 +371,10 @@ class Source:
         """Return the paths that git's HEAD or index lists. Runs git: call it in a thread."""
         repo = self._rules.repo
         return repo.tracked() | repo.head_paths() if repo is not None else frozenset()
+
+    def still_there(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """Return which of these paths are on the disk, whatever the rules say. Stats: call it in a thread."""
+        return tuple(path for path in paths if os.path.lexists(os.path.join(self._scanner.root, path)))
 
     def accept_root(self) -> None:
         """Take the folder as it is now: its user says that it is right."""

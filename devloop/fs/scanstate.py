@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from devloop.core import paths
@@ -25,8 +25,13 @@ class Verdict(Protocol):
 class IgnoreLike(Protocol):
     """The ignore rules, as far as a scan needs them."""
 
-    def enter(self, folder: str) -> None:
-        """Take note that the folder's children are judged next: its own ignore files count from now on."""
+    def enter(self, folder: str, names: Collection[str] | None = None) -> object:
+        """Take note that the folder's children are judged next: its own ignore files count from now on.
+
+        Args:
+            folder: The folder.
+            names: What is in it, where that is known: it saves looking for the files.
+        """
         ...
 
     def ignored(self, path: str, is_folder: bool) -> Verdict:

@@ -118,8 +118,6 @@ class Look:
 
     def _list(self, folder: str, stack: list[str]) -> None:
         """Judge a folder's children, and push the folders among them."""
-        setup = self._setup
-        setup.ignore.enter(folder)
         try:
             fd = self._open(folder)
         except OSError as error:
@@ -153,7 +151,9 @@ class Look:
         plain = self._setup.symlinks is not links.Symlinks.FOLLOW
         here: set[str] = set()
         with os.scandir(fd) as listing:
-            for child in listing:
+            entries = list(listing)
+            self._setup.ignore.enter(folder, {child.name for child in entries})
+            for child in entries:
                 name = child.name
                 if name in paths.RESERVED:
                     continue

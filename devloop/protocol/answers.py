@@ -14,6 +14,7 @@ import msgspec
 
 from devloop import errors
 from devloop.core import entry, paths, rules, zstd
+from devloop.core.entry import Entry
 from devloop.protocol import bodies, codec, inbound, messages
 
 _PROBLEM_BYTES: Final = 200 * 1024
@@ -39,18 +40,20 @@ class Listed(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         path: The path.
-        entry: What is really there.
+        entry: What is really there; None where nothing is, although it was shipped.
         managed: devloop shipped or adopted it.
+        was: What was shipped, where somebody else has changed it since.
     """
 
     path: str
-    entry: entry.Entry
+    entry: Entry | None
     managed: bool
+    was: Entry | None = None
 
 
-def row(path: str, what: entry.Entry, managed: bool) -> messages.ManifestRow:
-    """Return a path's row."""
-    return messages.ManifestRow(paths.to_wire(path), what, managed)
+def row(path: str, what: entry.Entry | None, managed: bool, was: entry.Entry | None = None) -> messages.ManifestRow:
+    """Return a path's row; see `Listed`."""
+    return messages.ManifestRow(paths.to_wire(path), what, managed, was)
 
 
 def rows_to_parts(request: int, rows: Iterable[messages.ManifestRow], level: int = 1) -> Iterator[messages.Part]:
@@ -76,7 +79,7 @@ def part_to_rows(part: messages.Part) -> list[Listed]:
     raw = part_to_content(part)
     try:
         rows = _rows_decoder.decode(raw)
-        return [Listed(paths.from_wire(each.path), _checked(each.entry), each.managed) for each in rows]
+        return [_listed(each) for each in rows]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, paths.UnsafePathError) as error:
         raise errors.RemoteProtocolError(f"not a manifest: {error}", where="Part.data") from error
 
@@ -182,6 +185,14 @@ def _groups(values: tuple[_Value, ...]) -> Iterator[tuple[_Value, ...]]:
 
 def _fits(message: messages.Message) -> bool:
     return len(_size.encode(message)) + 16 <= codec.MAX_FRAME_BYTES
+
+
+def _listed(wire: messages.ManifestRow) -> Listed:
+    what = None if wire.entry is None else _checked(wire.entry)
+    was = None if wire.was is None else _checked(wire.was)
+    if what is None and was is None:
+        raise msgspec.ValidationError("a path at which nothing is and was")
+    return Listed(paths.from_wire(wire.path), what, wire.managed, was)
 
 
 def _checked(what: entry.Entry) -> entry.Entry:

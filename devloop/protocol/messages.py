@@ -588,13 +588,15 @@ class ManifestRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     Attributes:
         path: The path.
-        entry: What is really there.
+        entry: What is really there; None where nothing is, although it was shipped.
         managed: devloop shipped or adopted it.
+        was: What was shipped, where somebody else has changed it since.
     """
 
     path: bytes
-    entry: Entry
+    entry: Entry | None
     managed: bool
+    was: Entry | None = None
 
 
 class Part(_Bulk, frozen=True, array_like=True, gc=False, tag=41):

@@ -24,6 +24,7 @@ class Batch(msgspec.Struct):
         git: It is the outcome of a git operation.
         began_s: When the first of its changes was seen.
         cancelled: Ops whose bodies will not come; grows while it is under way.
+        asked: Ops whose bodies the sender was asked to drop.
     """
 
     number: int
@@ -34,6 +35,7 @@ class Batch(msgspec.Struct):
     git: bool = False
     began_s: float = 0.0
     cancelled: set[int] = msgspec.field(default_factory=set)
+    asked: set[int] = msgspec.field(default_factory=set)
     _bodies: dict[tuple[int, str], int] | None = None
 
     def body_index(self, root: int, path: str) -> int | None:
@@ -115,7 +117,7 @@ class HoldChanged(Command, frozen=True):
 class Settled(Command, frozen=True):
     """Every replica acked everything that it can: say how the service stands.
 
-    It is in sync only where `failed` and `held` are 0.
+    It is in sync only where `failed`, `held` and `drifted` are 0.
 
     Attributes:
         files: Paths put since the last time.
@@ -123,9 +125,10 @@ class Settled(Command, frozen=True):
         total_bytes: Size of what was put.
         elapsed_s: From the first change to now.
         first: For the first time.
-        failed: Paths that could not be read or applied.
+        failed: Paths that could not be read or applied, and syncs that are stopped.
         skipped: Paths that devloop does not ship: sockets, links that lead out.
         held: Deletions that wait for approval.
+        drifted: Managed paths that somebody else changed in the target.
     """
 
     files: int
@@ -136,6 +139,7 @@ class Settled(Command, frozen=True):
     failed: int = 0
     skipped: int = 0
     held: int = 0
+    drifted: int = 0
 
 
 class Tally:
@@ -165,7 +169,7 @@ class Tally:
             self._gone.add(key)
             self._put.pop(key, None)
 
-    def settle(self, now_s: float, *, first: bool, failed: int, skipped: int, held: int) -> Settled:
+    def settle(self, now_s: float, *, first: bool, failed: int, skipped: int, held: int, drifted: int = 0) -> Settled:
         """Return what to say now."""
         elapsed_s = max(0.0, now_s - self.began_s) if self.began_s is not None else 0.0
         return Settled(
@@ -177,4 +181,5 @@ class Tally:
             failed=failed,
             skipped=skipped,
             held=held,
+            drifted=drifted,
         )

@@ -12,6 +12,7 @@ reconciling from the manifest that is really there (rule 6); one broken path nev
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
@@ -27,6 +28,9 @@ MAX_FLIGHTS: Final = 8
 
 # Deletions of the last so many seconds count together: `rm -rf` of a large tree comes in several bursts.
 DELETION_WINDOW_S: Final = 10.0
+
+# From so many ops on, copying a whole tree is cheaper than hashing their entries one by one.
+LARGE_OPS: Final = 1000
 
 # How often a path is sent again after it changed while it was read, before it becomes a problem.
 MAX_RETRIES: Final = 5
@@ -75,9 +79,13 @@ class Replica:
         known: For each root: what the agent holds for us.
         pending: Paths on which `wanted` and `known` may differ and nothing is on its way.
         flights: Batches under way, oldest first.
-        held: Deletions that wait for approval.
+        held: Deletions that wait for approval, and what can only be put once they are carried out.
+        approved: Deletions that the user, or a git operation that was seen, vouches for.
         problems: Ops that the agent could not carry out.
         waiting: Paths that are being looked at again before they are sent again.
+        drift: Managed paths that somebody else changed in the target, with what is there; None where nothing is.
+            They are left alone until the laptop changes them.
+        extras: What a manifest found that is not managed, and what git lists, until the first scan can judge it.
         synced: Everything is acked.
     """
 
@@ -91,10 +99,14 @@ class Replica:
         self.flights: dict[int, Batch] = {}
         self.busy = planner.Busy()
         self.held: dict[tuple[int, str], ops.Op] = {}
+        self.holding = planner.Busy()
+        self.approved: set[tuple[int, str]] = set()
         self.problems: dict[tuple[int, str], problem.Problem] = {}
         self.retries: dict[tuple[int, str], int] = {}
         self.waiting: set[tuple[int, str]] = set()
         self.forced: dict[tuple[int, str], ops.Op] = {}
+        self.drift: dict[tuple[int, str], Entry | None] = {}
+        self.extras: dict[int, tuple[dict[str, Entry], frozenset[str]]] = {}
         self.deleted: deque[tuple[float, int]] = deque()
         self.findings: dict[int, messages.Findings] = {}
         self.next_batch = messages.FIRST_NUMBER
@@ -102,7 +114,7 @@ class Replica:
         self.started = False
 
     def managed_files(self) -> int:
-        """Return how many files the agent holds for us. Costs a pass over the trees."""
+        """Return how many files the agent holds for us."""
         return sum(known.file_count() for known in self.known)
 
     def recent_deletions(self, now_s: float) -> int:
@@ -110,6 +122,18 @@ class Replica:
         while self.deleted and self.deleted[0][0] < now_s - DELETION_WINDOW_S:
             self.deleted.popleft()
         return sum(count for _, count in self.deleted)
+
+    def hold(self, op: ops.Op) -> None:
+        """Let an op wait for approval."""
+        self.held[op.root, op.path] = op
+        self.holding.add(op)
+
+    def release(self, key: tuple[int, str]) -> ops.Op | None:
+        """Let an op wait no longer, and return it; None where it does not."""
+        op = self.held.pop(key, None)
+        if op is not None:
+            self.holding.remove(op)
+        return op
 
 
 class Engine:
@@ -128,12 +152,14 @@ class Engine:
         self.paused = False
         self._gate_closed = False
         self._choose_hooks = choose_hooks
-        self._approved: set[tuple[int, str]] = set()
         self._git = False
         self._tally = commands.Tally()
         self._in_sync = False
         self._settled = False
         self._ever_settled = False
+        self._told_troubles = (0, 0, 0)
+        self._told_drift = 0
+        self._told_held = 0
 
     # ---- the laptop's side ----------------------------------------------------------------------------------
 
@@ -154,24 +180,29 @@ class Engine:
             root: The sync's number.
             delta: How its tree changed.
             now_s: The time.
-            hidden: Those of `delta.gone` that are still on the disk, covered by the rules now.
+            hidden: Those of `delta.gone` that are still on the disk, covered by the rules now. At the first scan,
+                those of the paths that a baseline or an agent knows: the rules may have changed while nobody watched.
             approved: Paths whose deletion a git operation vouches for.
             git: The changes are the outcome of a git operation: one batch, one reload.
             began_s: When the first of the changes was seen.
         """
-        source = self.sources[root]
+        source, hidden = self.sources[root], tuple(hidden)
         source.wanted.apply(delta)
         source.hidden.update(hidden)
         source.hidden.difference_update(delta.put)
-        source.scanned = True
-        self._approved.update((root, path) for path in approved)
+        first, source.scanned = not source.scanned, True
+        vouched = [(root, path) for path in approved]
         self._git = self._git or git
         touched = [*delta.put, *delta.gone]
         if touched:
             self._tally.begin(began_s if began_s is not None else now_s)
         for replica in self.replicas.values():
-            for path in touched:
+            # A path that was deleted and is back, but hidden, is touched too: its deletion may be held.
+            for path in (*touched, *hidden):
                 self._touch(replica, root, path)
+            replica.approved.update(vouched)
+            if first and root in replica.extras:
+                self._reconcile(replica, root, *replica.extras.pop(root))
         return self.advance(now_s)
 
     def stopped(self, root: int, reason: str) -> list[Command]:
@@ -186,6 +217,7 @@ class Engine:
         for replica in self.replicas.values():
             if replica.ready[root]:
                 self._pend_differences(replica, root, now_s)
+                replica.pending.update(dict.fromkeys(key for key in replica.forced if key[0] == root))
         return self.advance(now_s)
 
     def body_changed(self, name: str, number: int, indexes: Iterable[int], now_s: float) -> list[Command]:
@@ -197,12 +229,13 @@ class Engine:
             indexes: The ops' numbers within it.
             now_s: The time.
         """
-        replica = self.replicas[name]
-        flight = replica.flights.get(number)
-        if flight is None:
+        replica = self.replicas.get(name)
+        flight = replica.flights.get(number) if replica is not None else None
+        if replica is None or flight is None:
             return []
         again: dict[int, list[str]] = {}
-        for index in indexes:
+        # What is told twice counts once: by then the path may be on its way again, in a later batch.
+        for index in {*indexes} - flight.cancelled:
             op = flight.ops[index]
             flight.cancelled.add(index)
             replica.busy.remove(op)
@@ -216,14 +249,22 @@ class Engine:
 
     def rescanned(self, root: int, paths: Iterable[str], now_s: float) -> list[Command]:
         """Take up that a `Rescan` was carried out, and what it found was told by `scanned`."""
+        seen = [(root, path) for path in paths]
         for replica in self.replicas.values():
-            for path in paths:
-                if (root, path) in replica.waiting:
-                    replica.waiting.discard((root, path))
-                    replica.pending[root, path] = None
+            for key in seen:
+                if key in replica.waiting:
+                    replica.waiting.discard(key)
+                    replica.pending[key] = None
         return self.advance(now_s)
 
     # ---- the agents' side -----------------------------------------------------------------------------------
+
+    def expected(self, name: str) -> list[Command]:
+        """Take up that there is such a replica, although no link to it is open yet: without it nothing is in sync."""
+        if name not in self.replicas:
+            self.replicas[name] = Replica(name, len(self.sources))
+            self._in_sync = self._settled = False
+        return []
 
     def opened(
         self, name: str, roots: Sequence[messages.RootState], baselines: Mapping[int, tree.Tree], now_s: float
@@ -246,16 +287,21 @@ class Engine:
         replica.retries.clear()
         replica.waiting.clear()
         replica.forced.clear()
+        replica.extras.clear()
         found: list[Command] = []
         for root, state in enumerate(roots):
-            known = self._recognise(replica, root, state, flights, baselines.get(root))
+            stored = baselines.get(root)
+            known = self._recognise(replica, root, state, flights, stored)
             replica.tree_ids[root] = state.tree_id
             if known is None:
                 replica.ready[root] = False
                 found.append(commands.AskManifest(name, root))
                 continue
+            if stored is None or stored.digest != known.digest:
+                found.append(commands.ResetBaseline(name, root, state.tree_id))
             replica.known[root] = known
             replica.ready[root] = True
+            self._revalidate(replica, root)
             self._pend_differences(replica, root, now_s)
         self._in_sync = self._settled = False
         return found + self.advance(now_s)
@@ -275,7 +321,14 @@ class Engine:
         return self.advance(now_s)
 
     def manifest(
-        self, name: str, root: int, rows: Iterable[tuple[str, Entry, bool]], listed: frozenset[str], now_s: float
+        self,
+        name: str,
+        root: int,
+        rows: Iterable[tuple[str, Entry, bool]],
+        listed: frozenset[str],
+        now_s: float,
+        *,
+        drifted: Mapping[str, Entry] | None = None,
     ) -> list[Command]:
         """Take up what is really in the target.
 
@@ -285,20 +338,61 @@ class Engine:
             rows: Path, entry, and whether devloop manages it.
             listed: Paths that git's HEAD or index lists.
             now_s: The time.
+            drifted: What was shipped, for each managed path that somebody else changed or removed since.
         """
-        replica, source = self.replicas[name], self.sources[root]
+        replica = self.replicas.get(name)
+        if replica is None:
+            return []
         managed: dict[str, Entry] = {}
         extra: dict[str, Entry] = {}
         for path, entry, mine in rows:
             (managed if mine else extra)[path] = entry
         replica.known[root] = tree.Tree(managed)
         replica.ready[root] = True
+        self._revalidate(replica, root)
+        self._note_drift(replica, root, drifted or {})
         self._pend_differences(replica, root, now_s)
-        for op in planner.reconcile(root, source.wanted, extra, listed=listed, delete_extra=source.delete_extra):
-            replica.forced[op.root, op.path] = op
-            replica.pending[op.root, op.path] = None
+        if self.sources[root].scanned:
+            self._reconcile(replica, root, extra, listed)
+        else:
+            # Before the first scan the laptop seems to have nothing, which would make all of it look deleted.
+            replica.extras[root] = (extra, listed)
         found: list[Command] = [commands.ResetBaseline(name, root, replica.tree_ids[root])]
         return found + self.advance(now_s)
+
+    def drifted(
+        self, name: str, root: int, rows: Sequence[tuple[str, Entry, Entry | None]], now_s: float, *, whole: bool
+    ) -> list[Command]:
+        """Take up what a sweep found: managed paths that somebody else changed.
+
+        Args:
+            name: The replica.
+            root: The root.
+            rows: Path, what was shipped, and what is there now.
+            now_s: The time.
+            whole: The rows are all there are; else only the manifest can tell.
+        """
+        replica = self.replicas.get(name)
+        if replica is None or not (replica.up and replica.ready[root]):
+            return []
+        if not whole:
+            replica.ready[root] = False
+            return [commands.AskManifest(name, root)] if not replica.flights else []
+        known, wanted = replica.known[root], self.sources[root].wanted
+        # What is no drift any more is as it was shipped again, and that is what the laptop still has.
+        for key in [key for key in replica.drift if key[0] == root and key not in replica.busy]:
+            shipped = wanted.get(key[1])
+            if shipped is not None:
+                known.put(key[1], shipped)
+        for path, _, now in rows:
+            if (root, path) in replica.busy or (root, path) in replica.pending:
+                continue
+            if now is None:
+                known.remove(path)
+            else:
+                known.put(path, now)
+        self._note_drift(replica, root, {path: was for path, was, _ in rows})
+        return self.advance(now_s)
 
     def acked(
         self, name: str, ack: messages.Ack, troubles: Mapping[tuple[int, str], problem.Problem], now_s: float
@@ -311,12 +405,13 @@ class Engine:
             troubles: The ack's problems, by root and path.
             now_s: The time.
         """
-        replica = self.replicas[name]
-        flight = replica.flights.pop(ack.batch, None)
-        if flight is None:
+        replica = self.replicas.get(name)
+        flight = replica.flights.pop(ack.batch, None) if replica is not None else None
+        if replica is None or flight is None:
             return []
         deltas = _Deltas()
         again: dict[int, list[str]] = {}
+        equal = self._take_equal(replica, flight, ack)
         for index, op in enumerate(flight.ops):
             if index in flight.cancelled:
                 continue
@@ -329,15 +424,18 @@ class Engine:
                 continue
             replica.problems.pop((op.root, op.path), None)
             replica.retries.pop((op.root, op.path), None)
-            _apply(replica.known[op.root], op)
+            if op.root not in equal:
+                _apply(replica.known[op.root], op)
             deltas.add(op)
             self._tally.acked(op)
         found = deltas.commands(name)
         found += _rescans(again)
         for root, digest in enumerate(ack.digests):
-            if replica.ready[root] and digest != replica.known[root].digest:
+            if digest != replica.known[root].digest:
                 replica.ready[root] = False
-                found.append(commands.AskManifest(name, root))
+        if not replica.flights:
+            # Only now: an ack that came between the question and its answer would make the answer outdated.
+            found += [commands.AskManifest(name, root) for root, ready in enumerate(replica.ready) if not ready]
         return found + self.advance(now_s)
 
     # ---- the user's side ------------------------------------------------------------------------------------
@@ -375,11 +473,21 @@ class Engine:
     def approve(self, now_s: float) -> list[Command]:
         """Let the held deletions go."""
         for replica in self.replicas.values():
-            self._approved.update(replica.held)
-            replica.forced.update(replica.held)
-            replica.pending.update(dict.fromkeys(replica.held))
-            replica.held.clear()
-        return [commands.HoldChanged(0, 0, ()), *self.advance(now_s)]
+            for key in list(replica.held):
+                op = replica.release(key)
+                assert op is not None
+                replica.approved.add(key)
+                replica.forced[key] = op
+                replica.pending[key] = None
+        return self.advance(now_s)
+
+    def retry(self, now_s: float) -> list[Command]:
+        """Try again what the agents could not carry out: there may be space or the right to write by now."""
+        for replica in self.replicas.values():
+            replica.pending.update(dict.fromkeys(replica.problems))
+            replica.problems.clear()
+            replica.retries.clear()
+        return self.advance(now_s)
 
     # ---- deciding -------------------------------------------------------------------------------------------
 
@@ -397,10 +505,12 @@ class Engine:
         """Send what can be sent, and say what can be said."""
         found = self._dispatch_all(now_s) + self._settle(now_s)
         # Settling may find a difference that nobody noted; it is sent at once.
-        return found + self._dispatch_all(now_s)
+        return found + self._dispatch_all(now_s) + self._tell_held()
 
     def _dispatch_all(self, now_s: float) -> list[Command]:
-        if self.paused or self._gate_closed or not all(source.scanned for source in self.sources):
+        if self.paused or self._gate_closed:
+            return []
+        if not all(source.scanned or source.stopped for source in self.sources):
             return []
         found: list[Command] = []
         for replica in self.replicas.values():
@@ -419,14 +529,16 @@ class Engine:
             self._candidates(replica),
             replica.busy,
             managed_files=replica.managed_files,
-            recent=replica.recent_deletions(now_s),
-            approved=self._approved,
+            # What is held already counts too: it may be the first part of one big deletion.
+            recent=replica.recent_deletions(now_s) + len(replica.held),
+            approved=replica.approved,
+            holding=replica.holding,
         )
-        replica.pending = dict.fromkeys(sorted(plan.blocked))
-        if plan.held:
-            replica.held.update({(op.root, op.path): op for op in plan.held})
-            names = tuple(path for _, path in list(replica.held)[:20])
-            found.append(commands.HoldChanged(len(replica.held), replica.managed_files(), names))
+        # What is on its way does not count as acked: a path that is back at what was acked before must go there again.
+        under_way = {key for key in replica.pending if key in replica.busy}
+        replica.pending = dict.fromkeys(sorted(plan.blocked | under_way))
+        for op in plan.held:
+            replica.hold(op)
         self._note_deletions(replica, plan.flow, now_s)
         return found + self._send(replica, plan.flow, now_s)
 
@@ -438,8 +550,8 @@ class Engine:
                 number=replica.next_batch,
                 ops=part,
                 hooks=self._choose_hooks(part),
-                # Until the first sync is complete the app is not disturbed by what overtakes it.
-                # Nor is it by what only changes hands.
+                # Until the first sync is complete the app is not disturbed by what overtakes it; nor is it ever by
+                # what only changes hands.
                 reload=not (first and replica.flights) and any(op.action in _DISTURBING for op in part),
                 urgent=sum(op.body_bytes for op in part) <= URGENT_BYTES,
                 git=self._git,
@@ -449,6 +561,7 @@ class Engine:
             replica.flights[batch.number] = batch
             for op in part:
                 replica.busy.add(op)
+                replica.forced.pop((op.root, op.path), None)
             found.append(commands.Send(replica.name, batch))
         if found:
             replica.synced = self._in_sync = self._settled = False
@@ -456,11 +569,9 @@ class Engine:
 
     def _note_deletions(self, replica: Replica, flow: Sequence[ops.Op], now_s: float) -> None:
         keys = [(op.root, op.path) for op in flow if op.action is ops.Action.DELETE]
-        unasked = sum(1 for key in keys if key not in self._approved)
+        unasked = sum(1 for key in keys if key not in replica.approved)
         if unasked:
             replica.deleted.append((now_s, unasked))
-        if self._approved:
-            self._approved.difference_update(keys)
 
     def _candidates(self, replica: Replica) -> list[ops.Op]:
         found: list[ops.Op] = []
@@ -468,7 +579,7 @@ class Engine:
             source = self.sources[root]
             if source.stopped:
                 continue
-            forced = replica.forced.pop((root, path), None)
+            forced = replica.forced.get((root, path))
             if forced is not None and source.wanted.get(path) == forced.entry:
                 found.append(forced)
                 continue
@@ -484,9 +595,11 @@ class Engine:
                 for root, path in replica.pending
                 if (index := flight.body_index(root, path)) is not None
                 and index not in flight.cancelled
+                and index not in flight.asked
                 and self.sources[root].wanted.get(path) != flight.ops[index].entry
             )
             if outdated:
+                flight.asked.update(outdated)
                 found.append(commands.CancelBodies(replica.name, flight.number, outdated))
         return found
 
@@ -494,34 +607,48 @@ class Engine:
         found: list[Command] = []
         for replica in self.replicas.values():
             replica.synced = self._is_done(replica)
-            if replica.synced and not replica.started:
+            if replica.synced:
+                replica.approved.clear()
+            if replica.synced and not replica.started and not any(source.stopped for source in self.sources):
                 replica.started = True
                 found.append(commands.StartApp(replica.name))
         done = bool(self.replicas) and all(replica.synced for replica in self.replicas.values())
+        troubles = self.troubles() if done else self._told_troubles
+        drift = self.drift_count() if done else self._told_drift
+        news = troubles != self._told_troubles or drift != self._told_drift
         if not done:
             self._settled = self._in_sync = False
-        elif not (self._settled or self.paused or self._gate_closed):
-            failed, skipped, held = self.troubles()
+        elif not (self.paused or self._gate_closed) and (not self._settled or news):
+            failed, skipped, held = self._told_troubles = troubles
+            self._told_drift = drift
             self._settled = True
-            self._in_sync = not failed and not held
+            self._in_sync = not (failed or held or drift)
             found.append(
-                self._tally.settle(now_s, first=not self._ever_settled, failed=failed, skipped=skipped, held=held)
+                self._tally.settle(
+                    now_s,
+                    first=not self._ever_settled,
+                    failed=failed,
+                    skipped=skipped,
+                    held=held,
+                    drifted=drift,
+                )
             )
             self._ever_settled = True
-            self._approved.clear()
             self._tally = commands.Tally()
         return found
 
     def _is_done(self, replica: Replica) -> bool:
         if not (replica.up and all(replica.ready)) or replica.pending or replica.flights or replica.waiting:
             return False
-        if not all(source.scanned and not source.stopped for source in self.sources):
+        if not all(source.scanned or source.stopped for source in self.sources):
             return False
         for root, source in enumerate(self.sources):
-            if replica.known[root].digest == source.wanted.digest:
+            if source.stopped or replica.known[root].digest == source.wanted.digest:
                 continue
-            # Only what is held or in trouble may differ; anything else is planned again rather than glossed over.
-            excused = {path for at, path in (*replica.held, *replica.problems) if at == root}
+            # Only what is held, in trouble or drifted may differ; all else is planned again, not glossed over.
+            excused = {path for at, path in (*replica.held, *replica.problems, *replica.drift) if at == root}
+            if tree.equal_but_for(replica.known[root], source.wanted, excused):
+                continue
             delta = tree.diff(replica.known[root], source.wanted)
             rest = [path for path in (*delta.put, *delta.gone) if path not in excused]
             if rest:
@@ -530,10 +657,12 @@ class Engine:
         return True
 
     def troubles(self) -> tuple[int, int, int]:
-        """Return how many paths failed, are skipped by policy, and are held."""
+        """Return how many paths failed, are skipped by policy, and are held. A stopped sync is one that failed."""
         failed = {key for replica in self.replicas.values() for key in replica.problems}
         skipped = 0
         for root, source in enumerate(self.sources):
+            if source.stopped:
+                failed.add((root, ""))
             for path, trouble in source.problems.items():
                 if trouble.reason in _BY_POLICY:
                     skipped += 1
@@ -542,22 +671,87 @@ class Engine:
         held = {key for replica in self.replicas.values() for key in replica.held}
         return len(failed), skipped, len(held)
 
+    def drift_count(self) -> int:
+        """Return how many managed paths somebody else changed in some target."""
+        return len({key for replica in self.replicas.values() for key in replica.drift})
+
     # ---- small steps ----------------------------------------------------------------------------------------
 
     def _touch(self, replica: Replica, root: int, path: str) -> None:
         key = (root, path)
         replica.pending[key] = None
-        replica.held.pop(key, None)
+        replica.release(key)
+        replica.approved.discard(key)
         replica.problems.pop(key, None)
         replica.forced.pop(key, None)
+        replica.drift.pop(key, None)
+
+    def _note_drift(self, replica: Replica, root: int, shipped: Mapping[str, Entry]) -> None:
+        """Keep the drift of a root: what differs from what was shipped, where the laptop still has that."""
+        known, wanted = replica.known[root], self.sources[root].wanted
+        for key in [key for key in replica.drift if key[0] == root]:
+            del replica.drift[key]
+        for path, was in shipped.items():
+            if wanted.get(path) == was and known.get(path) != was and (root, path) not in replica.busy:
+                replica.drift[root, path] = known.get(path)
+
+    def _revalidate(self, replica: Replica, root: int) -> None:
+        """Drop what was noted of a root before it was known what is really there, as far as that has changed."""
+        known, wanted = replica.known[root], self.sources[root].wanted
+        for key in [key for key in replica.held if key[0] == root]:
+            op = replica.held[key]
+            if op.entry is not None or op.path in wanted or op.path not in known:
+                replica.release(key)
+        for noted in (replica.problems, replica.retries, replica.forced):
+            for key in [key for key in noted if key[0] == root]:
+                del noted[key]
+
+    def _reconcile(self, replica: Replica, root: int, extra: Mapping[str, Entry], listed: frozenset[str]) -> None:
+        source = self.sources[root]
+        # What the rules hide is still on the laptop's disk, whatever git lists.
+        judged = {path: there for path, there in extra.items() if path not in source.hidden}
+        for op in planner.reconcile(root, source.wanted, judged, listed=listed, delete_extra=source.delete_extra):
+            replica.forced[op.root, op.path] = op
+            replica.pending[op.root, op.path] = None
+
+    def _tell_held(self) -> list[Command]:
+        """Say how many deletions wait, where that has changed."""
+        replica = max(self.replicas.values(), key=lambda one: len(one.held), default=None)
+        count = len(replica.held) if replica is not None else 0
+        if count == self._told_held:
+            return []
+        self._told_held = count
+        if replica is None or not count:
+            return [commands.HoldChanged(0, 0, ())]
+        names = tuple(path for _, path in itertools.islice(replica.held, 20))
+        return [commands.HoldChanged(count, replica.managed_files(), names)]
 
     def _pend_differences(self, replica: Replica, root: int, now_s: float) -> None:
         delta = tree.diff(replica.known[root], self.sources[root].wanted)
         for path in (*delta.put, *delta.gone):
-            if (root, path) not in replica.held:
+            if (root, path) not in replica.held and (root, path) not in replica.drift:
                 replica.pending[root, path] = None
         if delta:
             self._tally.begin(now_s)
+
+    def _take_equal(self, replica: Replica, flight: Batch, ack: messages.Ack) -> set[int]:
+        """After a large batch, take the laptop's tree for what the agent has where their digests are the same.
+
+        It is what applying the ops one by one would come to, without hashing each entry again.
+
+        Returns:
+            The roots for which that was done.
+        """
+        if len(flight.ops) < LARGE_OPS:
+            return set()
+        equal = {
+            root
+            for root, digest in enumerate(ack.digests)
+            if digest == self.sources[root].wanted.digest != replica.known[root].digest
+        }
+        for root in equal:
+            replica.known[root] = self.sources[root].wanted.copy()
+        return equal
 
     def _failed(self, replica: Replica, op: ops.Op, trouble: problem.Problem, again: dict[int, list[str]]) -> None:
         key = (op.root, op.path)

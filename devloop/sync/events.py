@@ -116,6 +116,8 @@ class SyncComplete(Event, frozen=True, tag="sync_complete", kw_only=True):
         total_bytes: Size of what was put.
         ms: From the first change to the last ack.
         first: It is the first time.
+        skipped: Paths that devloop does not ship: sockets, links that lead out.
+        total_files: Files that the service has in all; 0 where nobody counted.
     """
 
     files: int
@@ -123,18 +125,30 @@ class SyncComplete(Event, frozen=True, tag="sync_complete", kw_only=True):
     total_bytes: int
     ms: float
     first: bool = False
+    skipped: int = 0
+    total_files: int = 0
 
 
 class SyncFailed(Event, frozen=True, tag="sync_failed", kw_only=True):
-    """A batch was refused, or some of its paths could not be applied.
+    """Everything that can be done was done, and the service is not in sync all the same.
 
     Attributes:
-        message: Why.
-        problems: How many paths are concerned.
+        message: Why; may be empty where the counts say it.
+        problems: How many paths could not be read or applied.
+        held: Deletions that wait for approval.
+        skipped: Paths that devloop does not ship; these are no failure.
+        files: Paths put since it last came to rest.
+        deletes: Paths removed since then.
+        ms: From the first change to the last ack.
     """
 
     message: str
     problems: int = 0
+    held: int = 0
+    skipped: int = 0
+    files: int = 0
+    deletes: int = 0
+    ms: float = 0.0
 
 
 class ProblemRow(msgspec.Struct, frozen=True):
@@ -206,12 +220,14 @@ class Drifted(Event, frozen=True, tag="drift", kw_only=True):
         count: How many.
         paths: Some of them.
         overwritten: They were just overwritten by a batch that touched them.
+        extra: Paths there that devloop does not know.
     """
 
     target: str
     count: int
     paths: tuple[str, ...]
     overwritten: bool = False
+    extra: int = 0
 
 
 class Pulled(Event, frozen=True, tag="pulled", kw_only=True):
@@ -323,9 +339,19 @@ Any = (
 
 
 def to_json(event: Event) -> bytes:
-    """Return the event as one line of JSON, without the line end."""
-    body = msgspec.json.encode(event)
-    return b'{"v":%d,' % VERSION + body[1:]
+    """Return the event as one line of JSON, without the line end. See `encode` for file names that are not UTF-8."""
+    return b'{"v":%d,' % VERSION + encode(event)[1:]
+
+
+def encode(value: object) -> bytes:
+    r"""Return a value as JSON, whatever file names are in it.
+
+    JSON is Unicode and file names are bytes: one that is not UTF-8 is written with its bytes as `\xe9`.
+    """
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_well_formed(msgspec.to_builtins(value)))
 
 
 def from_json(line: bytes) -> Event:
@@ -335,6 +361,19 @@ def from_json(line: bytes) -> Event:
         msgspec.DecodeError: It is not one.
     """
     return _decoder.decode(line)
+
+
+def _well_formed(value: object) -> object:
+    """Return plain values with every undecodable byte written out."""
+    match value:
+        case str():
+            return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        case dict():
+            return {key: _well_formed(child) for key, child in value.items()}
+        case list() | tuple():
+            return [_well_formed(child) for child in value]
+        case _:
+            return value
 
 
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Any)

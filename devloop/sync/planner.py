@@ -7,7 +7,7 @@ work live here: what may be deleted, what is held for approval, what may go at t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -23,12 +23,15 @@ HOLD_FLOOR: Final = 20
 BULK_FILE_BYTES: Final = 8 * 1024 * 1024
 
 
+_Key: TypeAlias = tuple[int, str]
+
+
 class Plan(msgspec.Struct, frozen=True):
     """What one planning came to.
 
     Attributes:
         flow: Ops that can go now.
-        held: Deletions that wait for approval.
+        held: Deletions that wait for approval, and what would take the place of a folder they are in.
         blocked: Paths that must wait for a batch under way.
     """
 
@@ -106,6 +109,10 @@ class Busy:
                 return True
         return False
 
+    def has_below(self, op: ops.Op) -> bool:
+        """Say whether a path below the op's own is among these."""
+        return (op.root, op.path) in self._above
+
     def __contains__(self, key: tuple[int, str]) -> bool:
         return key in self._paths
 
@@ -125,6 +132,7 @@ def make(
     managed_files: Callable[[], int],
     recent: int,
     approved: Collection[tuple[int, str]],
+    holding: Busy,
 ) -> Plan:
     """Sort ops into those that go, those that are held and those that must wait.
 
@@ -135,6 +143,7 @@ def make(
             costs a pass over the tree.
         recent: How many files were deleted in the last seconds: one big deletion may come in several bursts.
         approved: Deletions that the user, or a git operation that was seen, vouches for.
+        holding: What is held already.
     """
     flow: list[ops.Op] = []
     deletions: list[ops.Op] = []
@@ -147,9 +156,26 @@ def make(
         else:
             flow.append(op)
     count = len(deletions) + recent
+    held: list[ops.Op] = []
     if deletions and count >= HOLD_FLOOR and count > managed_files() * HOLD_SHARE:
-        return Plan(tuple(flow), tuple(deletions), frozenset(blocked))
-    return Plan(tuple(flow + deletions), (), frozenset(blocked))
+        held = deletions
+    else:
+        flow += deletions
+    return _hold_swaps(flow, held, holding, frozenset(blocked))
+
+
+def _hold_swaps(flow: Sequence[ops.Op], held: Sequence[ops.Op], holding: Busy, blocked: frozenset[_Key]) -> Plan:
+    """Hold what cannot be done before the held deletions are: a folder that still has files in it cannot become one."""
+    if not held and not holding:
+        return Plan(tuple(flow), (), blocked)
+    fresh = Busy()
+    for op in held:
+        fresh.add(op)
+    stuck = [op for op in flow if not is_folder_put(op) and (holding.has_below(op) or fresh.has_below(op))]
+    if not stuck:
+        return Plan(tuple(flow), tuple(held), blocked)
+    keys = {(op.root, op.path) for op in stuck}
+    return Plan(tuple(op for op in flow if (op.root, op.path) not in keys), (*held, *stuck), blocked)
 
 
 def split(flow: Sequence[ops.Op], *, whole: bool) -> list[tuple[ops.Op, ...]]:
@@ -161,9 +187,14 @@ def split(flow: Sequence[ops.Op], *, whole: bool) -> list[tuple[ops.Op, ...]]:
     """
     if not flow:
         return []
-    bulk = () if whole else tuple(op for op in flow if op.body_bytes >= BULK_FILE_BYTES)
-    rest = tuple(op for op in flow if whole or op.body_bytes < BULK_FILE_BYTES)
-    return [batch for batch in (rest, bulk) if batch]
+    bulk = [] if whole else [op for op in flow if op.body_bytes >= BULK_FILE_BYTES]
+    if bulk:
+        # A file that takes the place of a folder must not arrive before that has been cleared.
+        above = {(op.root, folder) for op in flow for folder in paths.ancestors(op.path)}
+        bulk = [op for op in bulk if (op.root, op.path) not in above]
+    alone = {(op.root, op.path) for op in bulk}
+    rest = [op for op in flow if (op.root, op.path) not in alone]
+    return [tuple(batch) for batch in (rest, bulk) if batch]
 
 
 def reconcile(

@@ -138,6 +138,11 @@ CODES: Final[dict[str, Code]] = {
         "Too many programs of this user watch something, so the folder is polled.",
         "Raise fs.inotify.max_user_instances with the printed sysctl line, or close some programs.",
     ),
+    "DL0332": Code(
+        "this way of watching is not to be had",
+        "The system offers no events for this folder, or refuses them, so it is polled, which is slower.",
+        "Follow the hint. `watch: {backend: polling}` in devloop.yaml asks for polling outright.",
+    ),
     "DL0340": Code(
         "nothing watches this project",
         "The command asks the process that `devloop watch` started, and there is none for this project.",

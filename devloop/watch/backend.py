@@ -30,9 +30,11 @@ class UnavailableError(errors.LocalError):
         report: What to tell the user besides falling back, if there is more to it.
     """
 
-    code = "DL0320"
+    code = "DL0332"
 
-    def __init__(self, message: str, *, hint: str = "", report: events.WatchInstances | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", report: events.WatchLimit | events.WatchInstances | None = None
+    ) -> None:
         super().__init__(message, hint=hint)
         self.report = report
 

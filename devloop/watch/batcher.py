@@ -16,7 +16,7 @@ until nothing has happened for a moment; a change soon after another is the tail
     only disappearances                           first + gone (and last event + quiet), first event + burst cap
     files written to, not closed                  each at its first write + open
     HEAD moved, or the index changed              last git event + settle
-    while the index is locked, not before         lone cap, burst cap, or git cap, by the number of paths
+    while the index is locked, not before         burst cap, or git cap, by the number of paths
     after a large locked change, not before       last git event + settle, or + quiet once HEAD has moved
     HEAD moved during a rebase; a flush           at once
 """
@@ -290,11 +290,9 @@ class Batcher:
             return float("-inf")
         cap_s = self._first_s + t.git_cap_s
         if self._git.locked:
-            if self._many_locked:
-                until_s = cap_s
-            else:
-                is_lone = self._is_lone() and bool(self._dirty)
-                until_s = self._first_change_s + t.lone_cap_s if is_lone else self._first_s + t.burst_cap_s
+            # Here a lone save waits like a burst: on a busy machine the first file of a branch switch is alone for
+            # longer than a save may wait otherwise, and would cost a batch and a reload of its own.
+            until_s = cap_s if self._many_locked else self._first_s + t.burst_cap_s
             # A lock that is never given back, by a git that was killed, holds nothing for longer than that.
             return min(until_s, self._locked_s + t.git_cap_s)
         if self._many_locked or (self._moved_from is not None and self._is_many()):

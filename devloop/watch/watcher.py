@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
 import errno
 import itertools
 import os
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,26 +22,13 @@ from typing import Final, Self
 import msgspec
 
 from devloop import errors
-from devloop.watch import backend, batcher, clocks, events, gitwatch, polling, rootguard, select
+from devloop.watch import backend, batcher, clocks, events, gitwatch, inbox, polling, rootguard, select
 
 # How often sleep, the root and git's state are looked at, whatever events come.
 _TICK_S: Final = 1.0
 
-# Paths that the inbox holds while the loop is busy; beyond that they become a rescan of the root.
-_INBOX_PATHS: Final = 65_536
-
 # Reports that wait for their reader, of whom the newest matter.
 _REPORTS: Final = 64
-
-_NO_RULES: Final[Callable[[str], bool]] = lambda path: False  # noqa: E731
-
-
-class _Ear(enum.IntEnum):
-    """What wakes the loop, each with all before it."""
-
-    URGENT = 0
-    CHANGES = 1
-    ALL = 2
 
 
 class Statistics(msgspec.Struct, frozen=True):
@@ -93,7 +78,7 @@ class Watcher:
         root: str,
         *,
         prune: backend.Prune,
-        ignored: Callable[[str], bool] = _NO_RULES,
+        ignored: Callable[[str], bool] | None = None,
         git: gitwatch.GitDirs | None = None,
         poll_interval_s: float | None = None,
         timing: batcher.Timing | None = None,
@@ -101,7 +86,7 @@ class Watcher:
     ) -> None:
         self._root = os.path.realpath(root)
         self._prune = prune
-        self._ignored = None if ignored is _NO_RULES else ignored
+        self._ignored = ignored
         self._git = git
         self._git_state = gitwatch.GitState()
         self._timing = timing or batcher.Timing()
@@ -119,13 +104,8 @@ class Watcher:
         self._tokens = itertools.count(1)
         self._flushes: dict[str, asyncio.Future[None]] = {}
         self._open = False
-        # Shared with the backends' threads.
-        self._lock = threading.Lock()
-        self._inbox: deque[tuple[float, events.Event]] = deque()
-        self._inbox_paths = 0
-        self._ear = _Ear.URGENT
-        self._rung = False
-        self._counts = {"events": 0, "wake_ups": 0, "batches": 0, "overflows": 0}
+        self._batches = 0
+        self._overflows = 0
 
     async def __aenter__(self) -> Self:
         """Watch the tree; returns when every folder is watched.
@@ -134,7 +114,7 @@ class Watcher:
             devloop.errors.RootError: The root is no readable folder.
         """
         self._loop = asyncio.get_running_loop()
-        self._bell = asyncio.Event()
+        self._inbox = inbox.Inbox(self._loop)
         if self._git is not None:
             self._git_state = gitwatch.read_state(self._git)
             self._batcher = batcher.Batcher(self._timing, self._git_state)
@@ -158,7 +138,7 @@ class Watcher:
     ) -> None:
         """Stop the threads; flushes that wait end as failed, and the iteration ends."""
         self._open = False
-        self._bell.set()
+        self._inbox.ring()
         for each in self._flushes.values():
             if not each.done():
                 each.set_exception(OSError(errno.ESHUTDOWN, "the watching ends"))
@@ -191,7 +171,7 @@ class Watcher:
                 raise errors.LocalError(f"watching {self._root} broke down: {self._failure}", hint="start devloop anew")
             batch = self._batcher.take(time.monotonic())
             if batch is not None:
-                self._counts["batches"] += 1
+                self._batches += 1
                 self._end_flushes(batch.cookies)
                 return batch
             await self._wait()
@@ -231,9 +211,12 @@ class Watcher:
         return Statistics(
             backend=f"{name}+{self._poller.name}" if self._poller is not None else name,
             watches=self._backend.watch_count if self._backend is not None else 0,
-            pending=len(self._batcher) + self._inbox_paths,
+            events=self._inbox.event_count,
+            wake_ups=self._inbox.wake_ups,
+            batches=self._batches,
+            overflows=self._overflows,
+            pending=len(self._batcher) + self._inbox.path_count,
             refused=self._refused,
-            **self._counts,
         )
 
     async def _start(self, choice: select.Choice) -> None:
@@ -261,27 +244,8 @@ class Watcher:
     # In the backends' threads.
 
     def _receive(self, event: events.Event) -> None:
-        if isinstance(event, events.Beside) and not self._concerns_git(event):
-            return
-        at_s = time.monotonic()
-        with self._lock:
-            self._counts["events"] += 1
-            self._inbox.append((at_s, event))
-            self._inbox_paths += events.path_count(event)
-            if self._inbox_paths > _INBOX_PATHS:
-                self._shrink_inbox(at_s)
-            wake = _loudness(event) <= self._ear and not self._rung
-            self._rung = self._rung or wake
-            self._counts["wake_ups"] += wake
-        if wake:
-            # The loop may be closing down, when nobody listens any more.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._bell.set)
-
-    def _shrink_inbox(self, at_s: float) -> None:
-        kept = [(when, event) for when, event in self._inbox if not isinstance(event, events.Hint)]
-        self._inbox = deque([*kept, (at_s, events.Rescan("", events.Reason.TOO_MANY))])
-        self._inbox_paths = len(self._inbox)
+        if not isinstance(event, events.Beside) or self._concerns_git(event):
+            self._inbox.put(event)
 
     def _concerns_git(self, event: events.Beside) -> bool:
         return self._git is not None and gitwatch.concerns(self._git, self._git_state, event.folder, event.name)
@@ -289,13 +253,8 @@ class Watcher:
     # On the loop.
 
     def _drain(self) -> None:
-        with self._lock:
-            inbox, self._inbox = self._inbox, deque()
-            self._inbox_paths = 0
-            self._rung = False
-            self._ear = _Ear.URGENT
         git_s = None
-        for at_s, event in inbox:
+        for at_s, event in self._inbox.take():
             if isinstance(event, events.Hint):
                 self._take_hint(event, at_s)
             elif isinstance(event, events.Beside):
@@ -315,7 +274,7 @@ class Watcher:
     def _take_hint(self, event: events.Hint, at_s: float) -> None:
         if isinstance(event, events.Rescan):
             if event.reason in {events.Reason.OVERFLOW, events.Reason.TOO_MANY}:
-                self._counts["overflows"] += 1
+                self._overflows += 1
             self._batcher.feed(event, at_s)
             return
         if self._ignored is not None:
@@ -394,20 +353,10 @@ class Watcher:
     async def _wait(self) -> None:
         """Wait for an event that matters now, the batch's deadline, or the next tick."""
         deadline_s = self._batcher.deadline_s()
-        ear = _Ear.CHANGES if deadline_s is not None else _Ear.ALL
+        ear = inbox.Ear.CHANGES if deadline_s is not None else inbox.Ear.ALL
         if self._batcher.settling:
-            ear = _Ear.URGENT
-        with self._lock:
-            if any(_loudness(event) <= ear for _, event in self._inbox):
-                return
-            self._ear = ear
-        until_s = self._next_tick_s if deadline_s is None else min(deadline_s, self._next_tick_s)
-        timer = self._loop.call_later(max(0.0, until_s - time.monotonic()), self._bell.set)
-        try:
-            await self._bell.wait()
-        finally:
-            timer.cancel()
-            self._bell.clear()
+            ear = inbox.Ear.URGENT
+        await self._inbox.wait(ear, self._next_tick_s if deadline_s is None else min(deadline_s, self._next_tick_s))
 
 
 def make_backend(choice: select.Choice) -> backend.Backend:
@@ -422,12 +371,6 @@ def make_backend(choice: select.Choice) -> backend.Backend:
 
         return fsevents.FSEvents()
     return polling.Polling(choice.interval_s)
-
-
-def _loudness(event: events.Event) -> _Ear:
-    if isinstance(event, events.Opened):
-        return _Ear.ALL
-    return _Ear.CHANGES if isinstance(event, events.Hint) else _Ear.URGENT
 
 
 def _read_mounts() -> list[select.Mount]:

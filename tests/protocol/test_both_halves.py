@@ -37,6 +37,8 @@ class Line:
         """Do to the frames under way what must not happen to them."""
         index = where % len(self.frames)
         frame = self.frames[index]
+        if not frame:
+            return
         if how == "lose":
             del self.frames[index]
         elif how == "repeat":
@@ -100,11 +102,11 @@ class Halves(RuleBasedStateMachine):
         number, self.next_number = self.next_number, self.next_number + 1
         if size:
             contents = [*contents, (bytes(contents[0]) if contents else b"x").ljust(size, b"\1")]
-        if not self.laptop.can_open():
-            return
         changes = [
             ops.put(0, str(op), entry.file(hashlib.sha256(raw).digest(), len(raw))) for op, raw in enumerate(contents)
         ]
+        if not self.laptop.can_begin(len(changes)):
+            return
         self.laptop.send(messages.Begin(number, len(changes)))
         for message in self.encoder.ops(number, changes):
             self.laptop.send_bulk(message)

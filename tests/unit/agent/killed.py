@@ -37,7 +37,20 @@ SCENARIOS: dict[str, tuple[Things, Things]] = {
     ),
 }
 
-CALLS = ("open", "write", "pwrite", "rename", "unlink", "rmdir", "mkdir", "symlink", "utime", "fchmod", "ftruncate")
+CALLS = (
+    "open",
+    "write",
+    "pwrite",
+    "rename",
+    "unlink",
+    "rmdir",
+    "mkdir",
+    "symlink",
+    "utime",
+    "fchmod",
+    "ftruncate",
+    "link",
+)
 DIED = 9
 FILES = 20
 
@@ -89,6 +102,7 @@ def apply(folder: Path, new: Things, count: int, *, torn: bool) -> None:
         elif op.body_bytes:
             box.applier.body(7, index, target.content(new[op.path]))
     box.applier.commit(7)
+    box.applier.tidy()
 
 
 def recover(folder: Path, count: int) -> None:

@@ -137,6 +137,8 @@ class Target:
         return read_disk(self.data)
 
     def staged(self) -> list[str]:
+        """What is in the stage once everything that was dropped is gone."""
+        assert self.applier.tidy()
         return os.listdir(self.root.stage_fd)
 
     def assert_agrees(self) -> None:

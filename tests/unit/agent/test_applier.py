@@ -390,9 +390,9 @@ def test_a_full_stage_is_emptied_at_once_and_late_bodies_are_ignored(
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", lambda *_: (_ for _ in ()).throw(fail_with(errno.ENOSPC)))
         box.applier.body(5, 1, b"2")
-    assert box.staged() == []
+    assert os.listdir(box.root.stage_fd) == []
     box.applier.body(5, 2, b"3")
-    assert box.staged() == []
+    assert os.listdir(box.root.stage_fd) == []
     assert not box.applier.commit(5).is_applied
 
 
@@ -476,6 +476,58 @@ def test_finishing_a_batch_does_not_delete_what_came_later(box: Target, monkeypa
     assert box.become({"b": "2"}).problems == ()
     assert box.disk() == {"b": "2", "d": D}
     box.assert_agrees()
+
+
+def test_a_batch_that_was_stored_but_not_marked_as_done_is_not_done_twice(
+    box: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.become({"a": "1", "b": "1"})
+    monkeypatch.setattr(journal.Journal, "done", lambda *_: (_ for _ in ()).throw(fail_with(errno.ENOSPC)))
+    assert box.become({"b": "2"}).problems == ()
+    target.write_disk(box.data, {"a": "theirs"})
+    finished = box.applier.recover().finished
+    assert finished is not None
+    assert (finished.changed, finished.problems) == (0, ())
+    assert box.disk() == {"a": "theirs", "b": "2"}
+    assert set(box.store.tree) == {"b"}
+
+
+def test_a_rename_by_case_only_is_finished(box: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.become({"README": "1"})
+    monkeypatch.setattr(store.Store, "settle", lambda *_: (_ for _ in ()).throw(fail_with(errno.ENOSPC)))
+    with pytest.raises(errors.AgentError):
+        box.become({"readme": "1"})
+    monkeypatch.undo()
+    # On a disk that ignores case, the old name leads to the new file.
+    os.link(box.data / "readme", box.data / "README")
+    box.applier.recover()
+    assert box.disk() == {"README": "1", "readme": "1"}
+
+
+def test_what_was_replaced_is_given_back_later(box: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    old: Things = {"a": "1" * 1000, "b": "1" * 1000}
+    box.become(old)
+    box.become({"a": "2"})
+    assert len(os.listdir(box.root.stage_fd)) == 2
+    assert box.applier.tidy(0.0) is False
+    assert box.applier.tidy()
+    assert os.listdir(box.root.stage_fd) == []
+    monkeypatch.setattr(applier, "_GARBAGE_BYTES", 1000)
+    for _ in range(2):
+        box.become(old)
+        box.become({"a": "2"})
+        assert len(os.listdir(box.root.stage_fd)) <= 3
+
+
+def test_files_are_replaced_where_there_are_no_hard_links(box: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    box.become({"a": "1", "b": "1"})
+    assert box.become({"a": "2"}).problems == ()
+    assert os.listdir(box.root.stage_fd) == []
+    assert box.disk() == {"a": "2"}
 
 
 def test_a_batch_for_a_volume_that_is_gone_is_not_finished_elsewhere(

@@ -1,5 +1,6 @@
 """Bodies wait under private names, and only the wanted content comes out."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -24,8 +25,9 @@ def test_names_are_new_within_and_between_runs(box: Target, stage: staging.Stage
     stages = [stage, staging.Stage(box.root)]
     names = {one.write(b"", executable=False).name for one in stages for _ in range(50)}
     assert len(names) == 100 == len(box.staged())
-    assert stage.clear(list(names)[:1]) == 99
-    assert len(box.staged()) == 1
+    assert stage.drop_others(list(names)[:1]) == 99
+    assert stage.tidy()
+    assert box.staged() == list(names)[:1]
 
 
 def test_a_copy_stops_at_the_wanted_size_and_keeps_only_the_wanted_content(
@@ -42,7 +44,7 @@ def test_a_copy_stops_at_the_wanted_size_and_keeps_only_the_wanted_content(
         if staged is not None:
             assert len(read(box, staged.name)) == size
             stage.drop(staged.name)
-        assert box.staged() == []
+        assert stage.tidy() and box.staged() == []
 
 
 def test_a_copy_that_fails_leaves_nothing(
@@ -56,7 +58,62 @@ def test_a_copy_that_fails_leaves_nothing(
     monkeypatch.setattr(os, "pwrite", full)
     with (tmp_path / "source").open("rb") as file, pytest.raises(OSError, match="No space"):
         stage.copy(file.fileno(), target.entry_of("hello"))
+    assert stage.tidy() and box.staged() == []
+
+
+def test_what_is_dropped_or_set_aside_goes_when_there_is_time(box: Target, stage: staging.Stage) -> None:
+    target.write_disk(box.data, {"a": "hello", "b": "1", "l": L("a")})
+    stage.set_aside(box.root.data_fd, "a", 5)
+    stage.set_aside(box.root.data_fd, "missing", 7)
+    for _ in range(3):
+        stage.drop(stage.write(b"x", executable=False).name)
+    (box.data / "a").unlink()
+    assert stage.garbage_bytes == 5
+    assert not stage.tidy(lambda: False)
+    assert len(box.staged()) == 3
+    assert stage.tidy()
+    assert stage.garbage_bytes == 0
     assert box.staged() == []
+    assert box.disk() == {"b": "1", "l": L("a")}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_tidied_before_it_is_given_up(
+    box: Target, stage: staging.Stage, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    full = [True]
+    real_write, real_pwrite, real_unlink = os.write, os.pwrite, os.unlink
+
+    def check() -> None:
+        if full[0]:
+            raise OSError(number, os.strerror(number))
+
+    def write(fd: int, data: bytes) -> int:
+        check()
+        return real_write(fd, data)
+
+    def pwrite(fd: int, data: bytes, at: int) -> int:
+        check()
+        return real_pwrite(fd, data, at)
+
+    def unlink(name: str, *, dir_fd: int) -> None:
+        real_unlink(name, dir_fd=dir_fd)
+        full[0] = name != dropped.name and full[0]
+
+    dropped, incoming = stage.write(b"", executable=False), stage.begin(executable=False)
+    for name, call in (("write", write), ("pwrite", pwrite), ("unlink", unlink)):
+        monkeypatch.setattr(os, name, call)
+    with pytest.raises(OSError):
+        stage.write(b"hello", executable=False)
+    with pytest.raises(OSError):
+        stage.add(incoming, b"hello")
+    stage.drop(dropped.name)
+    stage.add(incoming, b"hello")
+    assert read(box, incoming.name) == b"hello"
+    full[0] = True
+    dropped = stage.write(b"", executable=False)
+    stage.drop(dropped.name)
+    assert read(box, stage.write(b"hello", executable=False).name) == b"hello"
 
 
 def test_what_an_earlier_run_staged_is_recalled_only_if_it_is_whole(box: Target, stage: staging.Stage) -> None:

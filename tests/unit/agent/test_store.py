@@ -166,4 +166,5 @@ def test_rows_and_tree_are_the_same_after_a_restart(box: Target, steps: list[dic
     assert again.rows == box.store.rows
     assert dict(again.tree) == dict(box.store.tree)
     assert again.tree.digest == box.store.tree.digest
+    assert again.drifted() == box.store.drifted()
     again.close()

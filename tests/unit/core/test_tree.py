@@ -20,6 +20,8 @@ def test_applying_the_difference_gives_the_other_tree(old: dict[str, entry.Entry
     subject.apply(tree.diff(old, new))
     assert dict(subject) == new
     assert subject.digest == tree.Tree(new).digest
+    assert subject.file_count() == tree.Tree(new).file_count()
+    assert subject.total_bytes() == sum(each.size for each in new.values())
 
 
 @given(TREES, TREES)

@@ -13,15 +13,15 @@ from devloop.core import entry
 from devloop.daemon import pulls
 from devloop.protocol import answers, messages
 from devloop.sync import events
-from tests.unit.daemon import fake_agent, serving
-from tests.unit.daemon.serving import running
+from tests.unit.daemon import fake_agent, service_bench
+from tests.unit.daemon.service_bench import running
 
 
-def bench_in(folder: Path) -> serving.Bench:
-    return serving.Bench(folder, sync={"pull": ["made/*.py", "*.lock"]})
+def bench_in(folder: Path) -> service_bench.Bench:
+    return service_bench.Bench(folder, sync={"pull": ["made/*.py", "*.lock"]})
 
 
-def offer(bench: serving.Bench, path: str, content: bytes) -> None:
+def offer(bench: service_bench.Bench, path: str, content: bytes) -> None:
     """Let the agent find a file that the app has made."""
     bench.agent.bodies[path] = content
     found = ((path.encode(), fake_agent.file_entry(content)),)

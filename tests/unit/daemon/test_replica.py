@@ -42,6 +42,8 @@ class Bench:
         self.findings: list[messages.Findings] = []
         self.carried: list[commands.Command] = []
         self.more = asyncio.Event()
+        self.first_scan = asyncio.Event()
+        self.first_scan.set()
         self.brain = engine.Engine([engine.Source()], lambda changes: ())
         self.stored = baseline.Baseline(str(folder / "state"), 0)
         self.pool = pool
@@ -61,6 +63,8 @@ class Bench:
             stored=[self.stored],
             store=pool,
             listed=lambda root: frozenset(),
+            still_there=lambda root, found: (),
+            scanned=self.first_scan,
             rewrite=lambda text: text.replace("/app/", "web/"),
             on_findings=self.findings.append,
             publish=self.publish,

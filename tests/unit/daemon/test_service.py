@@ -13,12 +13,12 @@ from devloop import errors
 from devloop.core import ops, problem
 from devloop.protocol import commands, messages
 from devloop.sync import events
-from tests.unit.daemon import fake_agent, serving
-from tests.unit.daemon.serving import running
+from tests.unit.daemon import fake_agent, service_bench
+from tests.unit.daemon.service_bench import running
 
 
 async def test_a_save_arrives_and_is_told(tmp_path: Path) -> None:
-    bench = serving.Bench(tmp_path)
+    bench = service_bench.Bench(tmp_path)
     bench.write("a", "1")
     async with running(bench):
         await bench.in_sync()
@@ -37,7 +37,7 @@ async def test_a_save_arrives_and_is_told(tmp_path: Path) -> None:
 
 
 async def test_the_app_is_started_once_everything_is_there(tmp_path: Path) -> None:
-    bench = serving.Bench(tmp_path, command=["python", "app.py"], reload={"mode": "supervise"}, env={"A": "b"})
+    bench = service_bench.Bench(tmp_path, command=["python", "app.py"], reload={"mode": "supervise"}, env={"A": "b"})
     bench.write("app.py")
     async with running(bench):
         await bench.agent.told(messages.Request, lambda request: request.ask is messages.Ask.START)
@@ -49,7 +49,7 @@ async def test_the_app_is_started_once_everything_is_there(tmp_path: Path) -> No
 
 
 async def test_an_agent_that_cannot_start_the_app_is_a_notice_and_not_the_end(tmp_path: Path) -> None:
-    bench = serving.Bench(tmp_path, command=["python"], reload={"mode": "supervise"})
+    bench = service_bench.Bench(tmp_path, command=["python"], reload={"mode": "supervise"})
     honest = bench.agent.on_request
 
     def refuse(request: messages.Request) -> tuple[Sequence[messages.Part], str]:
@@ -64,13 +64,13 @@ async def test_an_agent_that_cannot_start_the_app_is_a_notice_and_not_the_end(tm
 
 
 async def test_without_a_command_there_is_nothing_to_restart(tmp_path: Path) -> None:
-    bench = serving.Bench(tmp_path)
+    bench = service_bench.Bench(tmp_path)
     with pytest.raises(errors.UsageError, match="no command to restart"):
         await bench.service.restart()
 
 
 async def test_the_snapshot_tells_the_state(tmp_path: Path) -> None:
-    bench = serving.Bench(tmp_path)
+    bench = service_bench.Bench(tmp_path)
     bench.write("a", "1")
     assert bench.service.snapshot().state == "connecting"
     async with running(bench):
@@ -100,16 +100,16 @@ async def test_the_snapshot_tells_the_state(tmp_path: Path) -> None:
 
 
 async def test_a_service_that_gave_up_is_stopped(tmp_path: Path) -> None:
-    bench = serving.Bench(tmp_path)
+    bench = service_bench.Bench(tmp_path)
     bench.agent.refuse_open = errors.AgentError("the roots overlap")
-    error = await serving.fatal(bench)
+    error = await service_bench.fatal(bench)
     assert error.message == "the roots overlap"
     bench.service.fatal = error
     assert bench.service.state() == "stopped"
 
 
 async def test_a_path_in_trouble_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
-    bench = serving.Bench(tmp_path)
+    bench = service_bench.Bench(tmp_path)
 
     def refuse_bad(batch: int, changes: list[ops.Op]) -> None:
         good = [op for op in changes if op.path != "bad"]
@@ -143,7 +143,7 @@ async def test_a_path_in_trouble_is_told_and_the_rest_goes_on(tmp_path: Path) ->
 
 
 async def test_a_diff_tells_drift_extra_and_what_is_held(tmp_path: Path) -> None:
-    bench = serving.Bench(tmp_path)
+    bench = service_bench.Bench(tmp_path)
     for index in range(60):
         bench.write(f"f{index}")
     drift = (
@@ -174,7 +174,7 @@ async def test_a_diff_tells_drift_extra_and_what_is_held(tmp_path: Path) -> None
 
 
 async def test_a_lost_folder_stops_until_it_is_approved(tmp_path: Path) -> None:
-    bench = serving.Bench(tmp_path)
+    bench = service_bench.Bench(tmp_path)
     for index in range(30):
         bench.write(f"f{index}")
     async with running(bench):
@@ -192,7 +192,7 @@ async def test_a_lost_folder_stops_until_it_is_approved(tmp_path: Path) -> None:
 async def test_commands_run_on_their_side(tmp_path: Path) -> None:
     here = {"paths": ["*.txt"], "run": [sys.executable, "-c", "print('ran here')"], "in": "laptop", "name": "here"}
     there = {"paths": ["*.txt"], "run": ["make"], "in": "pod", "name": "there"}
-    bench = serving.Bench(tmp_path, on_change=[here, there])
+    bench = service_bench.Bench(tmp_path, on_change=[here, there])
     async with running(bench):
         await bench.in_sync()
         bench.write("a.txt")
@@ -206,7 +206,7 @@ async def test_commands_run_on_their_side(tmp_path: Path) -> None:
 async def test_nothing_is_sent_before_a_build_has_succeeded(tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     code = f"import os, sys; sys.exit(1) if not os.path.exists({str(flag)!r}) else open('out.js', 'w').write('built')"
-    bench = serving.Bench(tmp_path, build={"run": [sys.executable, "-c", code], "when": ["*.ts"]})
+    bench = service_bench.Bench(tmp_path, build={"run": [sys.executable, "-c", code], "when": ["*.ts"]})
     bench.write("a.ts", "1")
     async with running(bench):
         failed = await bench.event(events.CommandDone)
@@ -223,7 +223,7 @@ async def test_two_syncs_travel_in_one_service(tmp_path: Path) -> None:
     shared = tmp_path / "project" / "shared"
     shared.mkdir(parents=True)
     (shared / "s").write_text("s")
-    bench = serving.Bench(tmp_path, others=[{"from": str(shared), "to": "/shared"}])
+    bench = service_bench.Bench(tmp_path, others=[{"from": str(shared), "to": "/shared"}])
     bench.write("a")
     async with running(bench):
         await bench.in_sync()
@@ -232,7 +232,7 @@ async def test_two_syncs_travel_in_one_service(tmp_path: Path) -> None:
 
 
 async def test_a_move_of_head_is_told_once(tmp_path: Path) -> None:
-    bench = serving.Bench(tmp_path)
+    bench = service_bench.Bench(tmp_path)
     for index in (0, 1):
         bench.service.git_moved(index, "a" * 40, "b" * 40)
     bench.service.git_moved(1, "b" * 40, "a" * 40)
@@ -243,7 +243,7 @@ async def test_a_move_of_head_is_told_once(tmp_path: Path) -> None:
 
 
 async def test_output_names_the_laptops_paths(tmp_path: Path) -> None:
-    bench = serving.Bench(tmp_path)
+    bench = service_bench.Bench(tmp_path)
     async with running(bench):
         await bench.in_sync()
         text = f"File {tmp_path}/target/app/x.py and /app/y.py\n".encode()
@@ -254,7 +254,7 @@ async def test_output_names_the_laptops_paths(tmp_path: Path) -> None:
 
 async def test_a_stop_in_any_moment_leaves_nothing_behind(tmp_path: Path) -> None:
     for steps in (0, 1, 2, 5, 10, 20, 50, 100):
-        bench = serving.Bench(tmp_path)
+        bench = service_bench.Bench(tmp_path)
         bench.write("a", str(steps))
         async with running(bench):
             for _ in range(steps):

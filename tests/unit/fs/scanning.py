@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ class Rules:
         self.entered: set[str] = set()
         self.judged: list[str] = []
 
-    def enter(self, folder: str) -> None:
+    def enter(self, folder: str, names: Collection[str] | None = None) -> None:
         self.entered.add(folder)
 
     def ignored(self, path: str, is_folder: bool) -> Verdict:

@@ -162,7 +162,7 @@ def test_a_reset_that_moves_nothing_ends_a_moment_after_its_lock() -> None:
 
 def test_a_lock_does_not_hold_a_lone_save_for_long() -> None:
     [(at_ms, batch)] = play([(1000, git(locked=True)), (1001, dirty("a"))])
-    assert (at_ms, sorted(batch.paths)) == (1051, ["a"])
+    assert (at_ms, sorted(batch.paths)) == (1301, ["a"])
 
 
 def test_a_commit_whose_message_is_being_written_holds_few_files_for_a_moment_only() -> None:

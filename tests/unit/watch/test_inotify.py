@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import pathlib
 import shutil
-import stat
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,10 +18,8 @@ from tests.unit.watch import support
 if sys.platform != "linux":
     pytest.skip("inotify is Linux's", allow_module_level=True)
 
-import watchdog.version
-from watchdog.observers import inotify_c
-
-from devloop.watch import inotify
+from devloop.watch import inotify, inotify_instance
+from tests.unit.watch.test_inotify_instance import raw_event
 
 
 class Watched:
@@ -236,7 +232,7 @@ def test_folders_made_and_removed_in_a_storm_leave_the_watch_alive(watched: Watc
 
 def test_a_folder_that_becomes_readable_is_watched(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     (watched.root / "closed").mkdir()
-    add_watch = inotify._add_watch
+    add_watch = inotify_instance._add_watch
 
     def refuse(instance: int, path: bytes, mask: int) -> int:
         if path.endswith(b"/closed"):
@@ -244,7 +240,7 @@ def test_a_folder_that_becomes_readable_is_watched(watched: Watched, monkeypatch
         return add_watch(instance, path, mask)
 
     with monkeypatch.context() as patch:
-        patch.setattr(inotify, "_add_watch", refuse)
+        patch.setattr(inotify_instance, "_add_watch", refuse)
         watched.start()
     assert watched.backend.watch_count == 1
     (watched.root / "closed").chmod(0o755)
@@ -325,11 +321,6 @@ def test_stopping_gives_back_every_descriptor(watched: Watched) -> None:
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
-def test_the_instance_is_not_inherited(watched: Watched) -> None:
-    watched.start()
-    assert not os.get_inheritable(watched.backend._instance)
-
-
 def test_a_full_queue_of_the_kernel_is_told_and_survived(watched: Watched) -> None:
     with open("/proc/sys/fs/inotify/max_queued_events") as file:
         depth = int(file.read())
@@ -362,15 +353,10 @@ def test_an_overflow_releases_the_marks_that_it_may_have_lost(watched: Watched) 
     watched.start()
     assert watched.backend._marks is not None
     watched.backend._marks._under_way.append("lost")  # as if its event had been dropped
-    watched.backend._handle(_raw(-1, inotify_c.InotifyConstants.IN_Q_OVERFLOW))
+    watched.backend._handle(raw_event(-1, inotify_instance.CONSTANTS.IN_Q_OVERFLOW))
     assert watched.recorder.told == [events.Rescan("", events.Reason.OVERFLOW), events.Mark("lost")]
-
-
-def _raw(wd: int, mask: int) -> bytes:
-    return b"".join(
-        number.to_bytes(4, sys.byteorder, signed=signed)
-        for number, signed in ((wd, True), (mask, False), (0, False), (0, False))
-    )
+    (watched.root / "f").touch()
+    assert support.of(events.Dirty, watched.told()) == {"f"}
 
 
 @pytest.mark.parametrize("how", ["delete", "rename"])
@@ -465,6 +451,40 @@ def test_the_limit_of_instances_makes_the_backend_unavailable(tmp_path: pathlib.
     assert "fs.inotify.max_user_instances=" in hint
 
 
+NO_WATCHES = """
+import json, sys
+from devloop.watch import backend, inotify
+try:
+    inotify.Inotify().start(sys.argv[1], lambda path: False, print)
+except backend.UnavailableError as error:
+    print(json.dumps([error.message, error.hint, error.report.used, error.report.needed]))
+"""
+
+
+def test_no_watch_even_for_the_root_makes_the_backend_unavailable(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    message, hint, used, needed = support.in_namespace(
+        "echo 0 > /proc/sys/user/max_inotify_watches", NO_WATCHES, str(tmp_path)
+    )
+    assert "limit of inotify watches" in message
+    assert "fs.inotify.max_user_watches=" in hint
+    assert (used, needed) == (0, 3)
+
+
+def test_a_new_root_beyond_the_limit_is_left_to_polling(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched.start()
+
+    def refuse(instance: int, path: bytes, mask: int) -> int:
+        raise OSError(28, "no watch left")
+
+    monkeypatch.setattr(inotify_instance, "_add_watch", refuse)
+    watched.backend.rebuild(events.Reason.ROOT_BACK)
+    unwatched, limit, rescan = watched.told()
+    assert unwatched == events.Unwatched("")
+    assert isinstance(limit, events.WatchLimit)
+    assert rescan == events.Rescan("", events.Reason.ROOT_BACK)
+
+
 UNMOUNTED = """
 import json, subprocess, sys
 from devloop.watch import events, inotify
@@ -488,33 +508,3 @@ def test_unmounts_are_told(tmp_path: pathlib.Path) -> None:
     inner, gone = support.in_namespace(setup, UNMOUNTED, str(tmp_path), mounts=True)
     assert inner == [["", "unmount"]]
     assert gone == f"{tmp_path} was unmounted"
-
-
-def test_the_members_of_watchdog_that_the_backend_relies_on() -> None:
-    """Fails when watchdog changes below us; read `inotify._Reader` again before the pin is moved."""
-    assert watchdog.version.VERSION_MAJOR == 7
-    assert watchdog.version.VERSION_MINOR == 1
-    reader = inotify_c.InotifyFD()
-    try:
-        assert reader._closed is False
-        assert isinstance(reader._is_reading, bool)
-        assert not os.get_inheritable(reader._kill_r)
-        assert stat.S_ISFIFO(os.fstat(reader._kill_w).st_mode)
-        assert isinstance(reader._inotify_fd, int)
-        assert isinstance(reader._stopped_event, threading.Event)
-        assert reader._watch_for_wd == {}
-        assert reader.daemon
-        # A byte in the pipe ends the wait and returns nothing, and is not taken out.
-        os.write(reader._kill_w, b"!")
-        assert reader._read_event_buffer(1_000) == b""
-        assert os.read(reader._kill_r, 10) == b"!"
-        assert reader._is_reading is False
-    finally:
-        reader.close()
-    # Closed, and not while a thread reads: everything was given back at once.
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(reader._kill_r)
-    assert list(inspect.signature(inotify_c.InotifyFD._parse_event_buffer).parameters) == ["event_buffer"]
-    assert list(inotify_c.InotifyFD._parse_event_buffer(_raw(7, 2))) == [(7, 2, 0, b"")]
-    assert "should_keep_running" in dir(reader)
-    assert inotify_c.inotify_add_watch(-1, b"/", 0) == -1

@@ -6,8 +6,7 @@ import json
 
 import msgspec
 
-from devloop.daemon import status
-from devloop.sync import events
+from devloop.sync import events, status
 
 
 def test_the_json_form_is_stable() -> None:

@@ -71,7 +71,7 @@ class ServiceStatus(msgspec.Struct, frozen=True):
 
     Attributes:
         name: Its name.
-        state: `in sync`, `syncing`, `connecting`, `held`, `partial`, `stopped`, `paused`, `build failed`.
+        state: `in sync`, `drifted`, `syncing`, `connecting`, `held`, `partial`, `stopped`, `paused`, `build failed`.
         targets: Its agents.
         syncs: Its syncs.
         app: Its app, where the agent runs one.

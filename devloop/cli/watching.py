@@ -1,0 +1,182 @@
+"""The three ways to watch: as the watching process, by joining one, by starting one in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+import devloop
+from devloop import errors
+from devloop.cli import options, output
+from devloop.config import load
+from devloop.daemon import app, bus, client
+from devloop.state import dirs
+from devloop.sync import events
+from devloop.ui import view
+
+# How long a background watch may take to be in sync before its starter stops waiting; it goes on by itself.
+DETACH_TIMEOUT_S: Final = 120.0
+
+# The background process: the devloop that stands beside this very file.
+_RUN: Final = "import sys; sys.path.insert(0, sys.argv.pop(1)); from devloop.cli.main import main; main()"
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What the command line asks.
+
+    Attributes:
+        services: Only these; all where empty.
+        once: End when everything is in sync.
+        takeover: Take sessions over from other owners.
+        plain: No live screen.
+    """
+
+    services: tuple[str, ...]
+    once: bool
+    takeover: bool
+    plain: bool
+
+
+def foreground(settings: options.Settings, project: load.Project, asked: Asked) -> errors.Exit:
+    """Be the watching process."""
+    return asyncio.run(_foreground(settings, project, asked))
+
+
+async def _foreground(settings: options.Settings, project: load.Project, asked: Asked) -> errors.Exit:
+    wanted = app.Options(services=asked.services, once=asked.once, takeover=asked.takeover)
+    daemon = app.Daemon(project.config, project.folder, wanted)
+    screen = _screen(settings, asked, _acts(daemon))
+    loop = asyncio.get_running_loop()
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        daemon.stop("interrupted")
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, interrupt)
+    async with asyncio.TaskGroup() as group:
+        shown = group.create_task(_show(daemon.bus.subscribe(), screen))
+        try:
+            status = await daemon.run()
+        finally:
+            daemon.bus.close()
+            await asyncio.wait([shown])
+            screen.close()
+    if interrupted and asked.once:
+        return errors.Exit.INTERRUPTED
+    return status
+
+
+def _acts(daemon: app.Daemon) -> Callable[[str], None]:
+    """Return what the live screen's keys do."""
+
+    def act(name: str) -> None:
+        match name:
+            case "quit":
+                daemon.stop("quit")
+            case "pause":
+                daemon.set_paused(not daemon.snapshot().paused)
+            case "approve":
+                daemon.spawn(daemon.approve())
+            case "restart":
+                daemon.spawn(daemon.restart_all())
+            case "flush":
+                daemon.spawn(daemon.flush((), app.FLUSH_TIMEOUT_S))
+            case "diff":
+                daemon.spawn(daemon.tell_differences())
+            case _:
+                pass
+
+    return act
+
+
+async def _show(events_of: bus.Subscription, screen: view.View) -> None:
+    async for event in events_of:
+        screen.show(event)
+
+
+def _screen(settings: options.Settings, asked: Asked, act: Callable[[str], None] | None = None) -> view.View:
+    """Return the view that suits: JSON where asked for, the live screen on a terminal, else lines."""
+    if settings.output == "json":
+        from devloop.ui import jsonlines
+
+        return jsonlines.JsonView(sys.stdout.buffer)
+    if act is not None and not asked.plain and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        from devloop.ui import live
+
+        return live.open_on_terminal(act, color=settings.color_on(sys.stdout))
+    from devloop.ui import text
+
+    return text.TextView(sys.stdout, sys.stderr, color=settings.color_on(sys.stderr))
+
+
+def join(settings: options.Settings, project: load.Project, asked: Asked) -> errors.Exit | None:
+    """Follow the process that watches this project already; None where there is none."""
+    talker = client.Client(dirs.project(project.folder).socket)
+    if not talker.alive():
+        return None
+    if asked.once:
+        states = talker.ask("flush", {"services": asked.services}, timeout_s=60.0)
+        return errors.Exit.OK if all(state == "in sync" for state in states.values()) else errors.Exit.PARTIAL
+    output.human(settings, "joining the devloop that watches this project; Ctrl-C leaves it running")
+    joined = msgspec.structs.replace(asked, plain=True)
+    screen = _screen(settings, joined)
+    try:
+        for line in talker.follow(recent=True):
+            screen.show(events.from_json(line))
+    finally:
+        screen.close()
+    return errors.Exit.OK
+
+
+def detach(settings: options.Settings, project: load.Project, asked: Asked) -> errors.Exit:
+    """Start a watching process in the background, and return when it is in sync or has failed."""
+    places = dirs.project(project.folder)
+    log_path = os.path.join(places.logs, "watch.log")
+    command = [sys.executable, "-P", "-c", _RUN, str(Path(devloop.__file__).resolve().parent.parent)]
+    command += ["watch", "--plain", "--file", project.file, *asked.services]
+    if asked.takeover:
+        command.append("--takeover")
+    with open(log_path, "wb") as log:
+        os.fchmod(log.fileno(), 0o600)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=project.folder, start_new_session=True
+        )
+    try:
+        states = _until_in_sync(client.Client(places.socket), process, asked)
+    except errors.DevloopError:
+        _show_log(settings, log_path)
+        raise
+    output.human(settings, f"watching in the background (process {process.pid}); log in {log_path}")
+    for name, state in states.items():
+        output.human(settings, f"{name}: {state}")
+    return errors.Exit.OK if all(state == "in sync" for state in states.values()) else errors.Exit.PARTIAL
+
+
+def _until_in_sync(talker: client.Client, process: subprocess.Popen[bytes], asked: Asked) -> dict[str, str]:
+    while not talker.alive():
+        try:
+            process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            continue
+        raise errors.LocalError("the background watch ended at once", hint="its output is above", code="DL0342")
+    states: dict[str, str] = talker.ask(
+        "flush", {"services": asked.services, "timeout_s": DETACH_TIMEOUT_S}, timeout_s=DETACH_TIMEOUT_S + 10
+    )
+    return states
+
+
+def _show_log(settings: options.Settings, path: str) -> None:
+    with open(path, encoding="utf-8", errors="backslashreplace") as log:
+        for line in log.read().splitlines()[-20:]:
+            output.human(settings, line)

@@ -1,0 +1,1 @@
+"""One module for each scenario: `run` measures, and returns figures."""
