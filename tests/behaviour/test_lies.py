@@ -13,8 +13,8 @@ import pytest
 from devloop.core import entry, ops, problem
 from devloop.protocol import agent, codec, handshake, messages, outbox, version
 from devloop.sync import events
-from tests.unit.daemon import fake_agent, serving
-from tests.unit.daemon.serving import Bench, running
+from tests.unit.daemon import fake_agent, service_bench
+from tests.unit.daemon.service_bench import Bench, running
 
 Answer = tuple[Sequence[messages.Part], str]
 
@@ -24,7 +24,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def bench_in(folder: Path) -> Bench:
-    bench = serving.Bench(folder, sync={"pull": ["*.lock"]})
+    bench = service_bench.Bench(folder, sync={"pull": ["*.lock"]})
     (folder / "outside").write_text("precious")
     bench.write("app.py", "mine")
     bench.write("sub/x.py", "mine")
@@ -191,6 +191,6 @@ async def test_an_agent_of_another_major_version_is_told_with_the_fix(tmp_path: 
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(agent.AgentSession, "__init__", newer)
-        error = await serving.fatal(bench)
+        error = await service_bench.fatal(bench)
     assert error.exit_status == 6
     assert "9.9.9" in error.message and "pip install --upgrade" in error.hint
