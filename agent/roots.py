@@ -273,7 +273,9 @@ def _lock(spec: RootSpec, path: str) -> int:
     except OSError as error:
         os.close(fd)
         raise errors.AgentError(
-            f"another agent already serves {spec.data}", hint="stop it, or wait until it has ended"
+            f"another agent already serves {spec.data}",
+            hint="stop it, or wait until it has ended",
+            code=errors.AgentError.BUSY,
         ) from error
     return fd
 

@@ -212,6 +212,9 @@ class AgentError(DevloopError):
 
     code = "DL0600"
 
+    BUSY: ClassVar[str] = "DL0607"
+    """The code of an agent that finds another one in its place, perhaps one that is just ending."""
+
 
 def first(group: BaseExceptionGroup[DevloopError]) -> DevloopError:
     """Return the first error of a group, however deep it lies: what a task group raised, for people."""

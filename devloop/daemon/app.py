@@ -64,6 +64,7 @@ class Daemon:
         self._places = dirs.project(folder)
         self._services: dict[str, service.Service] = {}
         self._changed = asyncio.Event()
+        self._waiters: set[asyncio.Event] = set()
         self._stop = asyncio.Event()
         self._stop_reason = ""
         self._started_s = time.time()
@@ -118,7 +119,7 @@ class Daemon:
         for name, spec in self._chosen().items():
             os.makedirs(os.path.join(self._places.state, name), mode=0o700, exist_ok=True)
             target = self._target_of(name, spec)
-            self._services[name] = service.Service(name, spec, context_of(name), target, self._changed.set)
+            self._services[name] = service.Service(name, spec, context_of(name), target, self._note_change)
 
     def _chosen(self) -> Mapping[str, model.Service]:
         unknown = [name for name in self._options.services if name not in self.config.services]
@@ -201,7 +202,7 @@ class Daemon:
             )
         if all(other.fatal is not None for other in self._services.values()):
             self.stop("no service is left")
-        self._changed.set()
+        self._note_change()
 
     async def _follow_states(self, began_s: float) -> None:
         """Say `ready` when every service was in sync for the first time; end a watch that was for once."""
@@ -279,15 +280,20 @@ class Daemon:
         return await self.flush(_names(args), timeout_s)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
-        subscription = self.bus.subscribe()
+        """Wait for a state of the services. Not every change of one is an event that people are shown."""
+        changed = asyncio.Event()
+        self._waiters.add(changed)
         try:
-            if condition():
-                return
-            async for _ in subscription:
-                if condition():
-                    return
+            while not condition():
+                await changed.wait()
+                changed.clear()
         finally:
-            self.bus.unsubscribe(subscription)
+            self._waiters.discard(changed)
+
+    def _note_change(self) -> None:
+        self._changed.set()
+        for waiter in self._waiters:
+            waiter.set()
 
     async def _pause(self, args: Mapping[str, Any]) -> Any:
         self.set_paused(True)

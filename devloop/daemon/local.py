@@ -25,6 +25,10 @@ from devloop.transport import dial
 # How long the agent may take to open its roots: verifying 100,000 files takes about a second.
 START_TIMEOUT_S: Final = 60.0
 
+# How long an agent that is still in the target's folder may take to end, when the one who started it was killed: it
+# ends the app first, and that takes the app's grace period.
+BUSY_TIMEOUT_S: Final = 30.0
+
 # How long it may take to end itself, besides its app's grace period, before it is killed.
 STOP_TIMEOUT_S: Final = 10.0
 
@@ -56,6 +60,7 @@ class LocalTarget:
         self._socket_path = socket_path
         self._log_path = log_path
         self._stop_timeout_s = STOP_TIMEOUT_S + grace_s
+        self._busy_since_s: float | None = None
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[tuple[dial.WebSocket, bytes]]:
@@ -142,7 +147,8 @@ class LocalTarget:
         if said.error is not None:
             refused = errors.AgentError(said.error.message, hint=said.error.hint, code=said.error.code)
             refused.exit_status = errors.Exit(said.error.exit)
-            raise refused
+            self._raise_unless_ending(refused)
+        self._busy_since_s = None
         return Path(said.key_file).read_bytes()
 
     async def _ended_early(self, process: asyncio.subprocess.Process) -> NoReturn:
@@ -152,6 +158,17 @@ class LocalTarget:
         raise errors.AgentError(
             f"the agent of {self._folder} ended before it was ready", hint=f"see {self._log_path}", code="DL0602"
         )
+
+    def _raise_unless_ending(self, error: errors.AgentError) -> NoReturn:
+        """Raise what an agent refused with; as something that passes while its predecessor may still be ending."""
+        now_s = asyncio.get_running_loop().time()
+        if error.error_code != errors.AgentError.BUSY:
+            raise error
+        if self._busy_since_s is None:
+            self._busy_since_s = now_s
+        if now_s - self._busy_since_s > BUSY_TIMEOUT_S:
+            raise error
+        raise errors.LinkError(error.message, hint=error.hint) from error
 
 
 class _Refused(msgspec.Struct, frozen=True):

@@ -60,12 +60,21 @@ class Puller:
         self._waiting: dict[tuple[int, str], Entry] = {}
         self._wake = asyncio.Event()
         self._refused: dict[tuple[int, str], bytes] = {}
+        self._shipped: dict[tuple[int, str], Entry] = {}
+        self._pulling = asyncio.Lock()
+        self._asked: list[list[events.Pulled]] = []
 
     def found(self, findings: messages.Findings) -> None:
         """Take up what a sweep found; what no pattern of the sync names is not taken up."""
+        drifted = {row.path: row.was for row in findings.drift}
         for raw, entry in findings.pulls:
             path = paths.from_wire(raw)
             key = (findings.root, path)
+            # The engine takes a drifted path for what it is there by now; what counts here is what was shipped.
+            if raw in drifted:
+                self._shipped[key] = drifted[raw]
+            else:
+                self._shipped.pop(key, None)
             if self._refused.get(key) != entry.digest and self._patterns[findings.root].match(path):
                 self._waiting[key] = entry
         if self._waiting:
@@ -84,53 +93,59 @@ class Puller:
             await self._pull_waiting(None)
 
     async def pull(self, wanted: Sequence[str]) -> list[events.Pulled]:
-        """Sweep now and take over what is found.
+        """Sweep now, take over what is found, and return it.
 
         Args:
-            wanted: Only these paths, relative to a sync's folder; all where empty.
+            wanted: Return only these paths, relative to a sync's folder; all where empty.
 
         Raises:
             LinkError: There is no link.
         """
         self._refused.clear()
-        await self._agent.ask(messages.Ask.SWEEP)
-        if not self._is_known():
-            raise errors.LinkError(f"{self._agent.name} is not in sync yet", hint="try again in a moment")
-        return await self._pull_waiting(frozenset(wanted) or None)
+        # Findings wake `run` too, so part of this may be its work; either way it is done when this returns.
+        done: list[events.Pulled] = []
+        self._asked.append(done)
+        try:
+            await self._agent.ask(messages.Ask.SWEEP)
+            if not self._is_known():
+                raise errors.LinkError(f"{self._agent.name} is not in sync yet", hint="try again in a moment")
+            await self._pull_waiting(frozenset(wanted) or None)
+        finally:
+            self._asked = [each for each in self._asked if each is not done]
+        return [event for event in done if not wanted or event.path in wanted]
 
     def _is_known(self) -> bool:
         """Say whether what the agent acked is known: without it every file would look like a conflict."""
         known = self._brain.replicas.get(self._agent.name)
         return known is not None and known.up and all(known.ready) and all(each.scanned for each in self._brain.sources)
 
-    async def _pull_waiting(self, only: frozenset[str] | None) -> list[events.Pulled]:
-        done: list[events.Pulled] = []
-        for key in [key for key in self._waiting if only is None or key[1] in only]:
-            if not self._is_known():
-                break
-            entry = self._waiting.pop(key, None)
-            if entry is None:
-                # The other task, of `run` and `pull`, has taken it.
-                continue
-            try:
-                done.append(await self._pull_one(*key, entry))
-            except errors.LinkError:
-                self._waiting.setdefault(key, entry)
-                break
-            except (errors.DevloopError, OSError) as error:
-                # Nothing was replaced, and it is not tried again before it changes there or somebody asks.
-                self._refused[key] = entry.digest
-                self._publish(events.Notice(level=events.Level.WARNING, message=f"{key[1]} was not pulled: {error}"))
-        for event in done:
-            self._publish(event)
-        return done
+    async def _pull_waiting(self, only: frozenset[str] | None) -> None:
+        async with self._pulling:
+            for key in [key for key in self._waiting if only is None or key[1] in only]:
+                if not self._is_known():
+                    break
+                entry = self._waiting.pop(key)
+                try:
+                    event = await self._pull_one(*key, entry)
+                except errors.LinkError:
+                    self._waiting.setdefault(key, entry)
+                    break
+                except (errors.DevloopError, OSError) as error:
+                    # Nothing was replaced, and it is not tried again before it changes there or somebody asks.
+                    self._refused[key] = entry.digest
+                    words = f"{key[1]} was not pulled: {error}"
+                    self._publish(events.Notice(level=events.Level.WARNING, message=words))
+                    continue
+                for asked in self._asked:
+                    asked.append(event)
+                self._publish(event)
 
     async def _pull_one(self, root: int, path: str, entry: Entry) -> events.Pulled:
         content = await self._fetch(root, path, entry)
         fresh = entries.file(hashlib.sha256(content).digest(), len(content), executable=entry.executable)
         home = self._sources[root]
         async with home.still():
-            known = self._brain.replicas[self._agent.name].known[root].get(path)
+            known = self._shipped.get((root, path)) or self._brain.replicas[self._agent.name].known[root].get(path)
             outcome = await asyncio.to_thread(
                 pullwrite.write_pulled, home.spec.source, path, content, known, fresh, self._trash.keep
             )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +53,14 @@ class Found(msgspec.Struct, frozen=True):
     began_s: float = 0.0
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """What a look in the scan's thread came to: the scan's own result, and which of those gone are what."""
+
+    result: scan.ScanResult
+    hidden: tuple[str, ...]
+    approved: frozenset[str]
+
+
 class Owner(Protocol):
     """Whom a source reports to; every call is made in the loop's thread."""
 
@@ -85,6 +92,7 @@ class _Rules:
     def __init__(self, spec: model.Sync) -> None:
         self._lock = threading.RLock()
         self._rules = ignore.Ignore(spec.source, ignore=spec.ignore, include=spec.include)
+        self._news = False
 
     def load(self) -> None:
         with self._lock:
@@ -92,7 +100,13 @@ class _Rules:
 
     def enter(self, folder: str, names: Collection[str] | None = None) -> None:
         with self._lock:
-            self._rules.enter(folder, names)
+            self._news |= self._rules.enter(folder, names)
+
+    def take_news(self) -> bool:
+        """Say whether any rule changed since the last call, whether it was asked for or met by a scan."""
+        with self._lock:
+            news, self._news = self._news, False
+            return news
 
     def ignored(self, path: str, is_folder: bool) -> rules.Verdict:
         with self._lock:
@@ -118,11 +132,22 @@ class _Rules:
             sources = [path for path in dirty if self._rules.is_source(path)]
             if not sources and not index_changed:
                 return False
-            return self._rules.refresh(sources)
+            changed = self._rules.refresh(sources)
+            self._news |= changed
+            return changed
 
     def refresh_all(self) -> bool:
         with self._lock:
-            return self._rules.refresh()
+            changed = self._rules.refresh()
+            self._news |= changed
+            return changed
+
+    def outside(self) -> frozenset[str]:
+        """Return the files outside the folder that the rules were read from; git's index is watched as git's."""
+        with self._lock:
+            repo = self._rules.repo
+            index = {repo.index_file} if isinstance(repo, gitrepo.GitRepo) else set()
+            return self._rules.sources() - index
 
     def rule_set(self) -> rules.RuleSet:
         with self._lock:
@@ -179,6 +204,7 @@ class Source:
         self._again: set[str] = set()
         self._look_again = asyncio.Event()
         self._lost = ""
+        self._ended = False
 
     # ---- running --------------------------------------------------------------------------------------------
 
@@ -192,6 +218,7 @@ class Source:
             await self._in_thread(self._open)
             await self._watch_root()
         finally:
+            self._ended = True
             self._scanner.cancel()
             await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
             self._thread.shutdown(wait=False)
@@ -212,18 +239,23 @@ class Source:
         watching = watcher.Watcher(
             self._scanner.root,
             prune=self._rules.prunes,
-            ignored=self._rules.is_noise,
+            ignored=self._is_noise,
             git=gitwatch.GitDirs(repo.git_dir, repo.common_dir) if repo is not None else None,
+            outside=self._rules.outside(),
             poll_interval_s=self._watch.poll_s if polling else None,
         )
         async with watching, asyncio.TaskGroup() as group:
             self._watcher = watching
             async with self._lock:
-                await self._look(self._scanner.scan_all, began_s=self._now_s())
+                await self._look(lambda: self._scan(None), began_s=self._now_s())
             group.create_task(self._look_at_unsteady())
             group.create_task(self._in_quiet())
             async for item in watching.batches():
                 await self._take(item)
+
+    def _is_noise(self, path: str) -> bool:
+        # What is known matters whatever its name: a folder `old~` is not the temporary file that the rule means.
+        return self._rules.is_noise(path) and path not in self._scanner.tree
 
     # ---- what the watcher says ------------------------------------------------------------------------------
 
@@ -243,57 +275,73 @@ class Source:
         async with self._lock:
             if item.git is not None:
                 self._owner.git_moved(self.index, item.git.old, item.git.new)
-            dirty = item.paths | item.rescans
-            if await self._in_thread(lambda: self._rules.refresh(dirty, index_changed=item.index_changed)):
-                self._tell_rules()
-                await self._look(self._scanner.scan_all, began_s=item.first_event_s, move=item.git)
-            elif dirty or item.git is not None:
-                await self._look(lambda: self._scanner.scan(dirty), began_s=item.first_event_s, move=item.git)
+            await self._look(lambda: self._look_at(item), began_s=item.first_event_s, is_git=item.git is not None)
 
-    def _tell_rules(self) -> None:
-        self._owner.rules_changed(self.index)
-        if self._watcher is not None:
-            self._watcher.refresh_prune()
+    # ---- looking, in the scan's thread ----------------------------------------------------------------------
 
-    # ---- looking --------------------------------------------------------------------------------------------
+    def _look_at(self, item: batcher.Batch) -> Seen:
+        if "" in item.rescans:
+            # Whatever was missed may have been an ignore file, also one that no scan enters.
+            changed = self._rules.refresh_all()
+        else:
+            changed = self._rules.refresh(item.paths, index_changed=item.index_changed)
+        return self._scan(None if changed else item.paths | item.rescans, item.git)
 
-    async def _look(
-        self,
-        work: Callable[[], scan.ScanResult],
-        *,
-        began_s: float,
-        move: batcher.GitMove | None = None,
-    ) -> None:
-        """Scan, judge what is gone, and tell the owner. The caller holds the lock."""
-        try:
-            result, hidden, approved = await self._in_thread(
-                lambda: self._scan_and_judge(self._scanner.scan_all if self._lost else work, move)
-            )
-        except rootguard.RootLost as error:
-            self._report_lost(error)
-            return
-        if result.problems or result.cleared:
-            self._owner.troubled(self.index, {**self._rules.problems(), **self._scanner.problems})
-        if result.again:
-            self._again |= result.again
-            self._look_again.set()
-        was_lost, self._lost = self._lost, ""
-        self._owner.found(self.index, Found(result.delta, hidden, approved, move is not None, began_s))
-        if was_lost:
-            self._owner.regained(self.index)
+    def _look_at_all(self) -> Seen:
+        self._rules.refresh_all()
+        return self._scan(None)
 
-    def _scan_and_judge(
-        self, work: Callable[[], scan.ScanResult], move: batcher.GitMove | None
-    ) -> tuple[scan.ScanResult, tuple[str, ...], frozenset[str]]:
-        result = work()
+    def _scan(self, dirty: frozenset[str] | None, move: batcher.GitMove | None = None) -> Seen:
+        """Scan some paths, or everything, and judge what is gone."""
+        result = self._scanner.scan_all() if dirty is None or self._lost else self._scanner.scan(dirty)
         gone = result.delta.gone
         # What is still on the disk was not deleted: the rules cover it now, and its copy in the target stays.
         hidden = self.still_there(gone)
         approved: frozenset[str] = frozenset()
         repo = self._rules.repo
         if move is not None and move.old and gone and repo is not None:
-            approved = repo.deleted_between(move.old, move.new) & gone
-        return result, hidden, approved
+            # A branch without a commit, or a commit that is gone: then nothing vouches for the deletions.
+            with contextlib.suppress(gitrepo.GitError):
+                approved = repo.deleted_between(move.old, move.new) & gone
+        return Seen(result, hidden, approved)
+
+    # ---- telling what was seen ------------------------------------------------------------------------------
+
+    async def _look(self, work: Callable[[], Seen], *, began_s: float, is_git: bool = False) -> None:
+        """Have a look in the scan's thread, and tell the owner. The caller holds the lock.
+
+        The scanner remembers what it found and finds it only once, so a caller who is cancelled meanwhile, such as a
+        flush that waited long enough, does not keep it from the owner.
+        """
+        looking = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        looking.add_done_callback(lambda done: self._tell(done, began_s, is_git))
+        with contextlib.suppress(rootguard.RootLost):
+            await asyncio.shield(looking)
+
+    def _tell(self, looked: asyncio.Future[Seen], began_s: float, is_git: bool) -> None:
+        if looked.cancelled() or self._ended:
+            return
+        error = looked.exception()
+        if isinstance(error, rootguard.RootLost):
+            self._report_lost(error)
+        if error is not None:
+            # Anything else is raised where it is waited for.
+            return
+        seen = looked.result()
+        if self._rules.take_news():
+            self._owner.rules_changed(self.index)
+            if self._watcher is not None:
+                self._watcher.watch_outside(self._rules.outside())
+                self._watcher.refresh_prune()
+        if seen.result.problems or seen.result.cleared:
+            self._owner.troubled(self.index, {**self._rules.problems(), **self._scanner.problems})
+        if seen.result.again:
+            self._again |= seen.result.again
+            self._look_again.set()
+        was_lost, self._lost = self._lost, ""
+        self._owner.found(self.index, Found(seen.result.delta, seen.hidden, seen.approved, is_git, began_s))
+        if was_lost:
+            self._owner.regained(self.index)
 
     def _report_lost(self, error: rootguard.RootLost) -> None:
         if self._lost != error.lost:
@@ -304,14 +352,12 @@ class Source:
         """Look at some paths again, and report what was found."""
         wanted = frozenset(paths)
         async with self._lock:
-            await self._look(lambda: self._scanner.scan(wanted), began_s=self._now_s())
+            await self._look(lambda: self._scan(wanted), began_s=self._now_s())
 
     async def rescan_all(self) -> None:
         """Read the rules and look at everything again."""
         async with self._lock:
-            if await self._in_thread(self._rules.refresh_all):
-                self._tell_rules()
-            await self._look(self._scanner.scan_all, began_s=self._now_s())
+            await self._look(self._look_at_all, began_s=self._now_s())
 
     async def flush(self, timeout_s: float) -> None:
         """Return once everything that was saved before this call has been found and reported."""
@@ -368,13 +414,21 @@ class Source:
         return answers.rules_to_message(self.index, self._rules.rule_set())
 
     def listed(self) -> frozenset[str]:
-        """Return the paths that git's HEAD or index lists. Runs git: call it in a thread."""
+        """Return the paths that git's HEAD or index lists. Runs git: call it in a thread.
+
+        Nothing where git does not tell: what is not listed is kept.
+        """
         repo = self._rules.repo
-        return repo.tracked() | repo.head_paths() if repo is not None else frozenset()
+        if repo is None:
+            return frozenset()
+        try:
+            return repo.tracked() | repo.head_paths()
+        except gitrepo.GitError:
+            return frozenset()
 
     def still_there(self, paths: Iterable[str]) -> tuple[str, ...]:
         """Return which of these paths are on the disk, whatever the rules say. Stats: call it in a thread."""
-        return tuple(path for path in paths if os.path.lexists(os.path.join(self._scanner.root, path)))
+        return tuple(self._scanner.still_there(paths))
 
     def accept_root(self) -> None:
         """Take the folder as it is now: its user says that it is right."""

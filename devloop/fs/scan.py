@@ -138,6 +138,17 @@ class Scanner:
             look.at(top)
         return self._take(look)
 
+    def still_there(self, gone: Iterable[str]) -> frozenset[str]:
+        """Return those of some paths that are on the disk all the same, under these very names.
+
+        One that is reached only through a link, which took the place of a folder, is not.
+
+        Args:
+            gone: Paths that are no entries any more.
+        """
+        look = walk.Look(self._setup, self._known)
+        return frozenset(path for path in gone if look.is_there(path))
+
     def accept_root(self) -> None:
         """Take the root as it is at the next scan, other or emptied, because its user says that it is right."""
         self._guard.forget()

@@ -74,6 +74,7 @@ class Look:
         self.again: set[str] = set()
         self.scanned = 0
         self._names: dict[str, frozenset[str]] = {}
+        self._folders: dict[str, bool] = {}
 
     def walk(self, top: str) -> None:
         """List a folder and everything below it; the folder itself is already judged.
@@ -100,6 +101,25 @@ class Look:
             self.lost.append(path)
         for folder in folders:
             self.walk(folder)
+
+    def is_there(self, path: str) -> bool:
+        """Say whether something has this very path, without a link on the way but for those that are followed."""
+        folder = paths.parent(path)
+        if folder and folder not in self._folders:
+            self._folders[folder] = folder in self._known.follows or (self.is_there(folder) and self._is_folder(folder))
+        if folder and not self._folders[folder]:
+            return False
+        try:
+            self._status(path)
+        except OSError:
+            return False
+        return True
+
+    def _is_folder(self, path: str) -> bool:
+        try:
+            return stat.S_ISDIR(self._status(path).st_mode)
+        except OSError:
+            return False
 
     def _status(self, path: str) -> os.stat_result:
         """Return a single path's status; the path is exactly the name that its folder lists.

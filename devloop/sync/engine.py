@@ -418,7 +418,8 @@ class Engine:
             replica.busy.remove(op)
             trouble = troubles.get((op.root, op.path))
             if ack.refused:
-                trouble = problem.Problem(op.path, problem.Reason.IO, ack.refused, problem.Side.POD)
+                # An agent refuses a whole batch only for want of space.
+                trouble = problem.Problem(op.path, problem.Reason.NO_SPACE, ack.refused, problem.Side.POD)
             if trouble is not None:
                 self._failed(replica, op, trouble, again)
                 continue

@@ -217,6 +217,11 @@ CODES: Final[dict[str, Code]] = {
         "The agent's process ended before it was ready.",
         "See its log, which the message names.",
     ),
+    "DL0603": Code(
+        "the agent cannot be started",
+        "The system refused to start the agent's process, or to open its log.",
+        "Follow the message: it is about the log's folder, or about Python itself.",
+    ),
     "DL0604": Code(
         "no key to talk to the agent",
         "The file with the agent's key is missing or not yours to read.",
@@ -231,6 +236,11 @@ CODES: Final[dict[str, Code]] = {
         "the agent cannot listen",
         "The socket or port that the agent was told to listen on is not to be had.",
         "End what uses it, or choose another.",
+    ),
+    "DL0607": Code(
+        "another agent is at work there",
+        "The target's folder is served by another agent: another project's, or one that does not end.",
+        "Stop the watch that it belongs to, or give this service a target of its own.",
     ),
     "DL0610": Code(
         "the target cannot be written",

@@ -68,6 +68,8 @@ class Watcher:
         ignored: Whether a path's events are to be dropped, such as those of editors' temporary files and of logs: they
             would cause batches, and make a lone save look like a burst. Called on the loop.
         git: Where git's data is; None for a folder that is not in a work tree.
+        outside: Absolute paths of files outside the tree whose changes are told all the same, such as ignore files
+            above the root: they come in `Batch.paths`, absolute.
         poll_interval_s: Poll, and at this interval; None lets the platform and the file system decide.
         timing: The times of batching.
         make: Makes the backend of a choice; for tests.
@@ -80,6 +82,7 @@ class Watcher:
         prune: backend.Prune,
         ignored: Callable[[str], bool] | None = None,
         git: gitwatch.GitDirs | None = None,
+        outside: frozenset[str] = frozenset(),
         poll_interval_s: float | None = None,
         timing: batcher.Timing | None = None,
         make: Callable[[select.Choice], backend.Backend] | None = None,
@@ -88,6 +91,7 @@ class Watcher:
         self._prune = prune
         self._ignored = ignored
         self._git = git
+        self._outside = outside
         self._git_state = gitwatch.GitState()
         self._timing = timing or batcher.Timing()
         self._poll_interval_s = poll_interval_s
@@ -128,7 +132,7 @@ class Watcher:
             await self._start(choice)
         if choice.backend == "polling":
             self._reports.append(events.PollingInstead("", choice.interval_s, choice.why))
-        self._watch_git()
+        self._watch_beside()
         self._open = True
         self._next_tick_s = time.monotonic() + _TICK_S
         return self
@@ -205,6 +209,12 @@ class Watcher:
         if self._backend is not None:
             self._backend.refresh(folder)
 
+    def watch_outside(self, files: frozenset[str]) -> None:
+        """Tell the changes of exactly these files outside the tree from now on; see `outside`."""
+        if files != self._outside:
+            self._outside = files
+            self._watch_beside()
+
     def statistics(self) -> Statistics:
         """Return what was done so far."""
         name = self._backend.name if self._backend is not None else ""
@@ -244,11 +254,19 @@ class Watcher:
     # In the backends' threads.
 
     def _receive(self, event: events.Event) -> None:
-        if not isinstance(event, events.Beside) or self._concerns_git(event):
+        if not isinstance(event, events.Beside) or self._concerns_git(event) or self._concerned_files(event):
             self._inbox.put(event)
 
     def _concerns_git(self, event: events.Beside) -> bool:
         return self._git is not None and gitwatch.concerns(self._git, self._git_state, event.folder, event.name)
+
+    def _concerned_files(self, event: events.Beside) -> frozenset[str]:
+        """Return the files outside the tree that an event may be about."""
+        outside = self._outside
+        if event.name:
+            return outside & {os.path.join(event.folder, event.name)}
+        # The watch on the folder begins only now: any of them may have changed before.
+        return frozenset(path for path in outside if os.path.dirname(path) == event.folder)
 
     # On the loop.
 
@@ -259,6 +277,9 @@ class Watcher:
                 self._take_hint(event, at_s)
             elif isinstance(event, events.Beside):
                 git_s = at_s
+                files = self._concerned_files(event)
+                if files:
+                    self._batcher.feed(events.Dirty(files), at_s)
             elif isinstance(event, events.Mark):
                 self._take_mark(event.token, at_s)
             else:
@@ -329,11 +350,16 @@ class Watcher:
         if self._git_state != before:
             self._batcher.git(self._git_state, at_s)
         if self._git_state.ref != before.ref:
-            self._watch_git()
+            self._watch_beside()
 
-    def _watch_git(self) -> None:
-        if self._git is not None and self._backend is not None:
-            self._backend.watch_beside(gitwatch.folders(self._git, self._git_state))
+    def _watch_beside(self) -> None:
+        if self._backend is None:
+            return
+        folders = frozenset(os.path.dirname(path) for path in self._outside)
+        if self._git is not None:
+            folders |= gitwatch.folders(self._git, self._git_state)
+        if folders or self._git is not None:
+            self._backend.watch_beside(folders)
 
     async def _mark(self, where: backend.Backend, kind: str) -> None:
         token = f"{kind}-{os.getpid()}-{next(self._tokens)}"

@@ -188,3 +188,33 @@ def test_an_edit_costs_the_same_in_a_large_tree(tmp_path: Path) -> None:
 def test_the_shared_rules_refuse_what_was_not_entered() -> None:
     with pytest.raises(AssertionError):
         scanning.Rules().ignored("a/b", False)
+
+
+class TestStillThere:
+    def test_a_path_that_became_ignored_is_still_there_and_a_deleted_one_is_not(self, tmp_path: Path) -> None:
+        make(tmp_path, "a/x", "a/y")
+        rules = Rules()
+        subject = scanner(tmp_path, rules)
+        subject.scan_all()
+        rules.names.add("x")
+        (tmp_path / "a/y").unlink()
+        gone = subject.scan_all().delta.gone
+        assert gone == {"a/x", "a/y"}
+        assert subject.still_there(gone) == {"a/x"}
+
+    def test_a_path_behind_a_link_that_took_a_folders_place_is_not(self, tmp_path: Path) -> None:
+        make(tmp_path, "a/b/x")
+        subject = scanner(tmp_path)
+        subject.scan_all()
+        (tmp_path / "a").rename(tmp_path / "moved")
+        (tmp_path / "a").symlink_to("moved")
+        gone = subject.scan_all().delta.gone
+        assert gone == {"a/b", "a/b/x"}
+        assert not subject.still_there(gone)
+
+    def test_a_path_behind_a_followed_link_is(self, tmp_path: Path) -> None:
+        make(tmp_path, "real/x")
+        (tmp_path / "a").symlink_to("real")
+        subject = scanner(tmp_path, symlinks="follow")
+        subject.scan_all()
+        assert subject.still_there(["a/x", "a/y"]) == {"a/x"}

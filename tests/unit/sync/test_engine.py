@@ -314,6 +314,8 @@ def test_one_broken_path_never_stops_the_rest() -> None:
 def test_what_could_not_be_carried_out_is_tried_again_on_request() -> None:
     play = ready().saves({"a": ONE}).acks(refused="no space left").none(commands.Send)
     assert play.one(commands.Settled).failed == 1
+    # An agent refuses a whole batch when there is no space for it, and people are told so.
+    assert {trouble.reason for trouble in play.engine.replicas[POD].problems.values()} == {problem.Reason.NO_SPACE}
     play.did(play.engine.retry(play.now_s)).acks().in_sync()
 
 

@@ -117,6 +117,21 @@ async def test_changed_rules_are_taken_up(tmp_path: pathlib.Path) -> None:
         assert subject.statistics().watches == 3
 
 
+async def test_files_outside_the_root_are_told_by_their_absolute_path_and_their_neighbours_not(
+    tmp_path: pathlib.Path,
+) -> None:
+    root, wanted = tmp_path / "root", tmp_path / ".gitignore"
+    root.mkdir()
+    async with watcher.Watcher(str(root), prune=nothing, outside=frozenset({str(wanted)})) as subject:
+        await collect(subject, (root / "a").touch)
+        (tmp_path / "other").touch()
+        assert all_paths(await collect(subject, wanted.touch)) == {str(wanted)}
+        subject.watch_outside(frozenset({str(tmp_path / "other")}))
+        await collect(subject, (root / "b").touch)
+        wanted.unlink()
+        assert all_paths(await collect(subject, (tmp_path / "other").unlink)) == {str(tmp_path / "other")}
+
+
 @needs_inotify
 async def test_a_flush_comes_after_all_that_was_written_before(tmp_path: pathlib.Path) -> None:
     async with watcher.Watcher(str(tmp_path), prune=nothing) as subject:
