@@ -86,7 +86,9 @@ async def test_ten_thousand_files_and_a_large_delta_fit(tmp_path: Path) -> None:
         async with asyncio.timeout(50), agents.hand(agent) as hand:
             await hand.open()
             contents = [f"file {index}".encode() * 20 for index in range(10_000)]
-            changes = [ops.put(0, f"d{index % 100}/f{index}", linked.file_entry(raw)) for index, raw in enumerate(contents)]
+            changes = [
+                ops.put(0, f"d{index % 100}/f{index}", linked.file_entry(raw)) for index, raw in enumerate(contents)
+            ]
             folders = [ops.put(0, f"d{index}", entry.folder()) for index in range(100)]
             encoder = bodies.Encoder(1)
             await hand.send(messages.Begin(16, 10_100), *encoder.ops(16, [*folders, *changes]))

@@ -8,7 +8,13 @@ from typing import Final
 REPO: Final = Path(__file__).resolve().parents[2]
 
 # Modules without a test file of their own, each with the reason.
-EXCEPTIONS: Final[dict[str, str]] = {}
+EXCEPTIONS: Final[dict[str, str]] = {
+    "devloop/core/appevents.py": "values without behaviour; core/test_supervisor.py feeds and expects every one",
+    "devloop/core/appstate.py": "values without behaviour; core/test_supervisor.py",
+    "devloop/protocol/commands.py": "values without behaviour; protocol/test_inbound.py makes every one",
+    "devloop/protocol/version.py": "constants; tests/protocol/test_handshake.py tells what they decide",
+    "devloop/ui/view.py": "a Protocol without code",
+}
 
 
 def modules() -> list[Path]:
