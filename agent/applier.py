@@ -202,14 +202,13 @@ class Applier:
         base = self.base(op.root, op.path, base_digest)
         if base is None:
             return False
+        pieces = delta.pieces(base, difference, wanted.size)
+        # zstd has a copy of its own, and the two need not be in memory together.
+        del base
         try:
-            content = delta.apply(base, difference, wanted.size)
+            return batch.made(index, pieces)
         except delta.DeltaError:
             return False
-        if hashlib.sha256(content).digest() != wanted.digest:
-            return False
-        batch.body(index, content)
-        return True
 
     def base(self, root: int, path: str, digest: bytes) -> bytes | None:
         """Return the content of a managed file of at most `MAX_BASE_BYTES`, if it has this digest, for a delta.

@@ -143,6 +143,36 @@ class Batch:
             return False
         return self._copy_from(index, source_fd, op, wanted)
 
+    def made(self, index: int, pieces: Iterable[bytes]) -> bool:
+        """Stage a body that is made here, piece by piece, so that it is never in memory as a whole.
+
+        Returns:
+            True if that gave the announced content (or the op is to be dropped anyway); False if a body must come.
+
+        Raises:
+            DeltaError: From `pieces`; nothing stays staged.
+        """
+        op, wanted = self.awaiting(index)
+        if self.stopped or index in self.dropped:
+            return True
+        stage = self._sites[op.root].stage
+        try:
+            incoming = self._incoming[index] = stage.begin(executable=wanted.executable)
+            for piece in pieces:
+                stage.add(incoming, piece)
+            if incoming.is_whole(wanted):
+                self.staged[index] = stage.finish(incoming)
+                del self._incoming[index]
+                return True
+            self._discard(index)
+        except OSError as error:
+            self._staging_failed(index, error)
+            return True
+        except BaseException:
+            self._discard(index)
+            raise
+        return False
+
     def cancel(self, indexes: Iterable[int]) -> None:
         """Drop ops; see `Applier.cancel`."""
         for index in indexes:

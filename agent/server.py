@@ -36,6 +36,10 @@ CLOSE_TIMEOUT_S: Final = 1.0
 # Threads that wait for the interpreter are let in after this long; Python's 5 ms would show in every save.
 SWITCH_INTERVAL_S: Final = 0.0005
 
+# What using a connection that is gone raises. The AttributeError is asyncio's: a transport that was closed before its
+# buffer was empty forgets its loop, and aborting it again, as websockets does, trips over that (seen with 3.11).
+_LOST: Final = (websockets.ConnectionClosed, AttributeError)
+
 
 class WebSocket:
     """A websocket as the driver wants it.
@@ -51,7 +55,7 @@ class WebSocket:
         """Send one binary message."""
         try:
             await self._connection.send(message)
-        except websockets.ConnectionClosed as error:
+        except _LOST as error:
             raise ConnectionError(str(error)) from error
 
     async def recv(self) -> bytes:
@@ -63,7 +67,7 @@ class WebSocket:
         """
         try:
             message = await self._connection.recv()
-        except websockets.ConnectionClosed as error:
+        except _LOST as error:
             raise ConnectionError(str(error)) from error
         if isinstance(message, str):
             raise errors.RemoteProtocolError("a text message where frames are binary", where="websocket")
@@ -73,11 +77,12 @@ class WebSocket:
         """Close the connection, without waiting long for the peer."""
         try:
             # websockets' own deadline begins when its buffer is empty, which a peer that does not read prevents.
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError, *_LOST):
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await self._connection.close()
         finally:
-            self._connection.transport.abort()
+            with contextlib.suppress(*_LOST):
+                self._connection.transport.abort()
 
 
 def run(told: settings.Settings, key: bytes, on_ready: Callable[[], None]) -> int:

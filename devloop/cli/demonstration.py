@@ -7,8 +7,8 @@ last column of the table is an HTTP response that has the edit in it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -79,6 +79,8 @@ async def run(folder: Path, *, files: int, keep: bool) -> errors.Exit:
         files: How many files the branch switch changes.
         keep: Go on watching until interrupted.
     """
+    if shutil.which("git") is None:
+        raise errors.LocalError("the demo needs git, which is not on the PATH", hint="install git", code="DL0351")
     port = _free_port()
     _make_project(folder, port, files)
     _say(f"a git project with a web app in {folder}")
@@ -93,9 +95,15 @@ async def run(folder: Path, *, files: int, keep: bool) -> errors.Exit:
             print_table(rows)
             if keep:
                 await _until_interrupted(folder, port)
+        except TimeoutError as error:
+            words = f"the demo failed: a step took more than {STEP_TIMEOUT_S:.0f} s"
+            raise errors.LocalError(words, hint="is this machine very busy?", code="DL0350") from error
         finally:
             daemon.stop("the demo is over")
-            await asyncio.wait([running, following])
+            await asyncio.wait([running])
+            # A daemon that failed has not ended the stream.
+            daemon.bus.close()
+            await asyncio.wait([following])
     _say("done: everything was stopped" + ("" if keep else " and removed"))
     return errors.Exit.OK
 
@@ -227,7 +235,7 @@ async def _until_interrupted(folder: Path, port: int) -> None:
 
 def _make_project(folder: Path, port: int, files: int) -> None:
     web = folder / "web"
-    web.mkdir()
+    web.mkdir(parents=True)
     (web / "app.py").write_text(_APP)
     (folder / ".gitignore").write_text(".devloop/\n__pycache__/\n")
     (folder / "devloop.yaml").write_text(
@@ -258,8 +266,7 @@ services:
 def _git(folder: Path, *arguments: str) -> None:
     identity = ["-c", "user.name=demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    with contextlib.suppress(FileNotFoundError):
-        subprocess.run(["git", *identity, *arguments], cwd=folder, env=environment, check=True)
+    subprocess.run(["git", *identity, *arguments], cwd=folder, env=environment, check=True)
 
 
 def _free_port() -> int:

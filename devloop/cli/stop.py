@@ -13,6 +13,9 @@ from devloop.cli import asking, options, output
 from devloop.daemon import client
 from devloop.state import dirs, lock
 
+# How long the watching process may take to say that it heard.
+ANSWER_TIMEOUT_S = 5.0
+
 # Apps have their grace period, and agents theirs.
 TIMEOUT_S = 30.0
 
@@ -24,25 +27,38 @@ def command(settings: options.Settings, force: bool) -> int:
     """End the watching process of this project, and with it the local targets' apps."""
     places = dirs.project(asking.folder_of(settings))
     holder = lock.holder(places.lock)
+    answers = True
     try:
-        client.Client(places.socket).ask("stop", timeout_s=5.0)
-    except client.NotWatchingError:
-        if holder is None:
+        client.Client(places.socket).ask("stop", timeout_s=ANSWER_TIMEOUT_S)
+    except errors.LocalError as error:
+        if holder is None and isinstance(error, client.NotWatchingError):
             output.human(settings, "devloop was not watching this project")
             return int(errors.Exit.OK)
         if not force:
             raise
-    except errors.LocalError:
+        answers = False
+    if holder is not None and not (answers and _wait_gone(places.lock, holder.pid)):
         if not force:
-            raise
-    if holder is not None and not _wait_gone(places.lock, holder.pid) and not force:
-        raise errors.LocalError(
-            f"process {holder.pid} has not ended after {TIMEOUT_S:.0f} s", hint="end it with `devloop stop --force`"
-        )
-    if holder is not None and force and lock.holder(places.lock) is not None:
-        os.kill(holder.pid, signal.SIGKILL)
+            raise errors.LocalError(
+                f"process {holder.pid} has not ended after {TIMEOUT_S:.0f} s",
+                hint="end it with `devloop stop --force`",
+            )
+        _kill(places.lock, holder.pid)
     output.human(settings, "stopped")
     return int(errors.Exit.OK)
+
+
+def _kill(path: str, pid: int) -> None:
+    """Kill the process, if it still holds the lock: the number may be another's by now."""
+    found = lock.holder(path)
+    if found is None or found.pid != pid:
+        return
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    except OSError as error:
+        raise errors.LocalError(f"process {pid} cannot be killed: {error.strerror}") from error
 
 
 def _wait_gone(path: str, pid: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -24,6 +25,9 @@ from devloop.ui import view
 
 # How long a background watch may take to be in sync before its starter stops waiting; it goes on by itself.
 DETACH_TIMEOUT_S: Final = 120.0
+
+# How long a background watch whose services have all stopped may take to end: if it is going to, it does at once.
+STOPPED_TIMEOUT_S: Final = 2.0
 
 # The background process: the devloop that stands beside this very file.
 _RUN: Final = "import sys; sys.path.insert(0, sys.argv.pop(1)); from devloop.cli.main import main; main()"
@@ -173,6 +177,12 @@ def _until_in_sync(talker: client.Client, process: subprocess.Popen[bytes], aske
     states: dict[str, str] = talker.ask(
         "flush", {"services": asked.services, "timeout_s": DETACH_TIMEOUT_S}, timeout_s=DETACH_TIMEOUT_S + 10
     )
+    if all(state == "stopped" for state in states.values()):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOPPED_TIMEOUT_S)
+            raise errors.LocalError("the background watch has ended", hint="its output is above", code="DL0342")
+    # It outlives this process, which has no more to do with it.
+    process.returncode = 0
     return states
 
 

@@ -66,6 +66,8 @@ def pieces(base: bytes, delta: bytes, size: int) -> Iterator[bytes]:
     made = 0
     try:
         decompressor = zstd.library.ZstdDecompressor(zstd_dict=_prefix(base), options=options)
+        # The library has copied it; a caller that has let go of it gets its memory back.
+        del base
         piece = decompressor.decompress(delta, _PIECE_BYTES)
         while piece:
             made += len(piece)

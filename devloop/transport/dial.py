@@ -27,6 +27,10 @@ CLOSE_TIMEOUT_S: Final = 1.0
 # The agent's own name in the upgrade request; nothing is resolved.
 URI: Final = "ws://agent/devloop"
 
+# What using a connection that is gone raises. The AttributeError is asyncio's: a transport that was closed before its
+# buffer was empty forgets its loop, and aborting it again, as websockets does, trips over that (seen with 3.11).
+_LOST: Final = (websockets.ConnectionClosed, AttributeError)
+
 
 class WebSocket:
     """A websocket as the driver wants it: binary messages, and ConnectionError at the end.
@@ -42,7 +46,7 @@ class WebSocket:
         """Send one binary message; wait while the buffer is full."""
         try:
             await self._connection.send(message)
-        except websockets.ConnectionClosed as error:
+        except _LOST as error:
             raise ConnectionError(str(error)) from error
 
     async def recv(self) -> bytes:
@@ -54,7 +58,7 @@ class WebSocket:
         """
         try:
             message = await self._connection.recv()
-        except websockets.ConnectionClosed as error:
+        except _LOST as error:
             raise ConnectionError(str(error)) from error
         if isinstance(message, str):
             raise errors.RemoteProtocolError("a text message where frames are binary", where="websocket")
@@ -64,11 +68,12 @@ class WebSocket:
         """Close the connection, without waiting long for the peer."""
         try:
             # websockets' own deadline begins when its buffer is empty, which a peer that does not read prevents.
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError, *_LOST):
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await self._connection.close()
         finally:
-            self._connection.transport.abort()
+            with contextlib.suppress(*_LOST):
+                self._connection.transport.abort()
 
 
 async def unix(path: str) -> WebSocket:

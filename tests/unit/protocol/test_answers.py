@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devloop import errors
-from devloop.core import entry, problem
+from devloop.core import entry, problem, rules, zstd
 from devloop.protocol import answers, codec, messages
 
 FILE = entry.file(bytes(32), 5)
@@ -101,3 +101,45 @@ def test_long_lists_of_numbers_are_split() -> None:
     parts = list(answers.split_numbers(messages.Need(16, numbers)))
     assert sum((part.ops for part in parts), ()) == numbers
     assert len(parts) == 3
+
+
+def rule_set(count: int = 3) -> rules.RuleSet:
+    listed = rules.parse_lines([f"*.{index:x}{'y' * (index % 7)}" for index in range(count)], b".gitignore", "x")
+    return rules.RuleSet((rules.Group(rules.Layer.GITIGNORE, b"", listed),))
+
+
+def test_rules_come_out_as_they_went_in() -> None:
+    known = rule_set()
+    message = answers.rules_to_message(3, known)
+    assert (message.root, message.digest) == (3, known.digest)
+    assert answers.message_to_rules(message) == known
+
+
+def test_rules_that_do_not_fit_a_frame_are_left_out() -> None:
+    message = answers.rules_to_message(0, rule_set(200_000))
+    assert (message.raw_size, message.data) == (0, b"")
+    assert message.digest == rule_set(200_000).digest
+    assert answers.message_to_rules(message) is None
+
+
+def test_many_rules_fit_a_frame() -> None:
+    message = answers.rules_to_message(0, rule_set(10_000))
+    assert message.raw_size and len(codec.encode(message)) < codec.MAX_FRAME_BYTES
+    assert answers.message_to_rules(message) == rule_set(10_000)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        messages.Rules(0, b"", 100, b"garbage"),
+        messages.Rules(0, b"", 100, b""),
+        messages.Rules(0, b"", 5, zstd.Compressor(1).compress(b"hello, this is longer")),
+        messages.Rules(0, b"", 50, zstd.Compressor(1).compress(b"shorter")),
+        messages.Rules(0, b"", 2**40, zstd.Compressor(1).compress(bytes(10_000_000))),
+        messages.Rules(0, b"", 7, zstd.Compressor(1).compress(b"\xa6garbag")),
+        messages.Rules(0, b"", 3, zstd.Compressor(1).compress(b"\xa2\xff\xff")),
+    ],
+)
+def test_rules_that_are_none_are_refused(message: messages.Rules) -> None:
+    with pytest.raises(errors.RemoteProtocolError):
+        answers.message_to_rules(message)
