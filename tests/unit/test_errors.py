@@ -62,7 +62,6 @@ def test_several_errors_are_told_as_the_first_and_keep_the_rest() -> None:
 
 def test_the_first_of_a_group_is_found_however_deep() -> None:
     inner = errors.LinkError("deep")
-    group: ExceptionGroup[errors.DevloopError] = ExceptionGroup(
-        "a", [ExceptionGroup("b", [inner]), errors.LinkError("x")]
-    )
+    inside: ExceptionGroup[errors.DevloopError] = ExceptionGroup("b", [inner])
+    group: ExceptionGroup[errors.DevloopError] = ExceptionGroup("a", [inside])
     assert errors.first(group) is inner

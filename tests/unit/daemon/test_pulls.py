@@ -201,3 +201,17 @@ async def test_an_executable_file_stays_one(tmp_path: Path) -> None:
         bench.agent.say(messages.Findings(0, (), 0, (), 0, 0, ((b"made/run.py", what),)))
         await bench.event(events.Pulled)
         assert os.access(bench.home / "made" / "run.py", os.X_OK)
+
+
+async def test_a_pull_that_is_found_together_with_drift_is_not_left_waiting(tmp_path: Path) -> None:
+    bench = bench_in(tmp_path)
+    bench.write("a", "mine")
+    async with running(bench):
+        await bench.in_sync()
+        bench.agent.bodies["x.lock"] = b"made"
+        was = fake_agent.file_entry(b"mine")
+        drift = (messages.WireDrift(b"a", was, fake_agent.file_entry(b"theirs")),)
+        found = ((b"x.lock", fake_agent.file_entry(b"made")),)
+        bench.agent.say(messages.Findings(0, drift, 1, (), 0, 0, found))
+        await bench.event(events.Pulled)
+        assert (bench.home / "x.lock").read_bytes() == b"made"
