@@ -163,6 +163,11 @@ CODES: Final[dict[str, Code]] = {
         "A step of `devloop demo` did not come to its end.",
         "Run it again with `--keep` and look at the project that it made.",
     ),
+    "DL0351": Code(
+        "the demo needs git",
+        "The demo makes a git project and switches its branches, and there is no `git` on the PATH.",
+        "Install git, or put it on the PATH.",
+    ),
     "DL0400": Code(
         "someone else owns this",
         "Another session or another devloop holds the service or the project. Two at once would undo each other.",
