@@ -163,6 +163,11 @@ CODES: Final[dict[str, Code]] = {
         "A step of `devloop demo` did not come to its end.",
         "Run it again with `--keep` and look at the project that it made.",
     ),
+    "DL0351": Code(
+        "the demo needs git",
+        "`devloop demo` makes a git project and switches its branches, and there is no git on the PATH.",
+        "Install git. devloop itself works without it; it then reads the ignore files by itself.",
+    ),
     "DL0400": Code(
         "someone else owns this",
         "Another session or another devloop holds the service or the project. Two at once would undo each other.",
