@@ -21,7 +21,7 @@ import msgspec
 import devloop
 from devloop import errors
 from devloop.config import model
-from devloop.daemon import bus, control, local, service
+from devloop.daemon import bus, control, local, logs, service
 from devloop.proc import memory
 from devloop.state import basestore, dirs, identity, lock, trash
 from devloop.sync import events, status
@@ -92,22 +92,29 @@ class Daemon:
         with lock.ProjectLock(self._places.lock, self.folder):
             self._make_services()
             self._publish_started()
-            async with asyncio.TaskGroup() as group:
-                self._group = group
-                started = asyncio.Event()
-                server = control.ControlServer(self._places.socket, self._handlers(), self.bus)
-                tasks = [group.create_task(server.run(started))]
-                await started.wait()
-                on_started()
-                tasks += [group.create_task(self._run_service(each)) for each in self._services.values()]
-                tasks.append(group.create_task(self._follow_states(began_s)))
-                await self._stop.wait()
-                self.bus.publish(events.Stopping(reason=self._stop_reason))
-                self._group = None
-                for task in tasks:
-                    task.cancel()
-        self.bus.close()
+            async with asyncio.TaskGroup() as logging:
+                logging.create_task(logs.EventLog(self._places.logs).run(self.bus.subscribe(recent=True)))
+                try:
+                    await self._watch(began_s, on_started)
+                finally:
+                    self.bus.close()
         return self._exit_status()
+
+    async def _watch(self, began_s: float, on_started: Callable[[], None]) -> None:
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            started = asyncio.Event()
+            server = control.ControlServer(self._places.socket, self._handlers(), self.bus)
+            tasks = [group.create_task(server.run(started))]
+            await started.wait()
+            on_started()
+            tasks += [group.create_task(self._run_service(each)) for each in self._services.values()]
+            tasks.append(group.create_task(self._follow_states(began_s)))
+            await self._stop.wait()
+            self.bus.publish(events.Stopping(reason=self._stop_reason))
+            self._group = None
+            for task in tasks:
+                task.cancel()
 
     def stop(self, reason: str = "") -> None:
         """End the watch in order: apps are stopped, what is under way is left to the next start."""

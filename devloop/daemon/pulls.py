@@ -27,6 +27,10 @@ from devloop.sync import commands, engine, events
 MAX_PULL_BYTES: Final = 64 * 1024 * 1024
 
 
+# How soon what could not be pulled for want of a link is tried again.
+AGAIN_S: Final = 1.0
+
+
 class Puller:
     """Takes files over from one service's target.
 
@@ -91,6 +95,10 @@ class Puller:
             await self._wake.wait()
             self._wake.clear()
             await self._pull_waiting(None)
+            if self._waiting:
+                # The link was lost, or what the agent holds is being asked for.
+                await asyncio.sleep(AGAIN_S)
+                self._wake.set()
 
     async def pull(self, wanted: Sequence[str]) -> list[events.Pulled]:
         """Sweep now, take over what is found, and return it.

@@ -233,8 +233,6 @@ class Service:
         """Carry out the engine's commands, in order."""
         for command in found:
             self._carry_out_one(command)
-        # A replica may be known by now, in sync or not: what its sweeps found for pulling need not wait longer.
-        self._pulls.look_again()
         self._on_change()
 
     def _carry_out_one(self, command: commands.Command) -> None:
@@ -262,6 +260,7 @@ class Service:
                 self._publish(events.Held(count=command.count, managed=command.managed, paths=command.paths))
             case commands.Settled():
                 self._settled(command)
+                self._pulls.look_again()
             case _:
                 raise AssertionError(f"unknown command {command!r}")
 

@@ -165,8 +165,8 @@ CODES: Final[dict[str, Code]] = {
     ),
     "DL0351": Code(
         "the demo needs git",
-        "The demo makes a git project and switches its branches, and there is no `git` on the PATH.",
-        "Install git, or put it on the PATH.",
+        "`devloop demo` makes a git project and switches its branches, and there is no git on the PATH.",
+        "Install git. devloop itself works without it; it then reads the ignore files by itself.",
     ),
     "DL0400": Code(
         "someone else owns this",

@@ -1,6 +1,6 @@
 """Every error has words, a hint, a code and a status."""
 
-from typing import cast
+from typing import Any
 
 import pytest
 
@@ -64,5 +64,6 @@ def test_several_errors_are_told_as_the_first_and_keep_the_rest() -> None:
 
 def test_the_first_of_a_group_is_found_however_deep() -> None:
     inner = errors.LinkError("deep")
-    group = ExceptionGroup("a", [ExceptionGroup("b", [inner])])
-    assert errors.first(cast(BaseExceptionGroup[errors.DevloopError], group)) is inner
+    below: Any = ExceptionGroup("b", [inner])
+    group: ExceptionGroup[errors.DevloopError] = ExceptionGroup("a", [below, errors.LinkError("x")])
+    assert errors.first(group) is inner
