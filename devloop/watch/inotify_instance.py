@@ -41,7 +41,7 @@ class Instance(inotify_c.InotifyFD):
     def __init__(self, handle: Callable[[bytes], None], failed: Callable[[str], None]) -> None:
         super().__init__()
         self.name = "devloop-inotify"
-        self._handle = handle
+        self._on_raw = handle
         self._failed = failed
         self._commands: collections.deque[Callable[[], None]] = collections.deque()
         # watchdog's instance would be inherited by a child process that keeps descriptors open.
@@ -92,7 +92,7 @@ class Instance(inotify_c.InotifyFD):
                 while self._commands:
                     os.read(self._kill_r, 1)
                     self._commands.popleft()()
-                self._handle(raw)
+                self._on_raw(raw)
                 before_s, last_s = last_s, time.monotonic()
                 in_a_row = in_a_row + 1 if last_s - before_s < _BUSY_GAP_S else 0
                 if in_a_row > _BUSY_READS:
