@@ -120,10 +120,11 @@ class _Watching:
         async for event in self._source.subscribe(recent=True):
             match event:
                 case events.SyncComplete():
+                    self.trouble = ""
                     self._settled.set()
                 case events.SyncFailed():
+                    # It may pass: git has the last word on deletions. If it does not, the step ends in its time.
                     self.trouble = event.message
-                    self._settled.set()
                 case events.Notice(level=events.Level.ERROR):
                     self.trouble = event.message
                     self._settled.set()

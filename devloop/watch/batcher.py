@@ -292,7 +292,8 @@ class Batcher:
         if self._git.locked:
             # Here a lone save waits like a burst: on a busy machine the first file of a branch switch is alone for
             # longer than a save may wait otherwise, and would cost a batch and a reload of its own.
-            until_s = cap_s if self._many_locked else self._first_s + t.burst_cap_s
+            # What goes while git works is git's doing: only its end says whether it vouches for that.
+            until_s = cap_s if self._many_locked or self._gone else self._first_s + t.burst_cap_s
             # A lock that is never given back, by a git that was killed, holds nothing for longer than that.
             return min(until_s, self._locked_s + t.git_cap_s)
         if self._many_locked or (self._moved_from is not None and self._is_many()):
