@@ -196,7 +196,7 @@ class Daemon:
         try:
             await each.run()
         except* errors.DevloopError as group:
-            error = _first(group)
+            error = errors.first(group)
             each.fatal = error
             self.bus.publish(
                 events.Notice(
@@ -387,11 +387,3 @@ class Daemon:
 
 def _names(args: Mapping[str, Any]) -> list[str]:
     return [str(name) for name in args.get("services", ())]
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> errors.DevloopError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, errors.DevloopError)
-    return error

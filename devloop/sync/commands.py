@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from devloop.core import ops, tree
+from devloop.core.entry import Kind
 from devloop.protocol import messages
 
 
@@ -120,7 +121,7 @@ class Settled(Command, frozen=True):
     It is in sync only where `failed`, `held` and `drifted` are 0.
 
     Attributes:
-        files: Paths put since the last time.
+        files: Files and links put since the last time.
         deletes: Paths removed.
         total_bytes: Size of what was put.
         elapsed_s: From the first change to now.
@@ -163,7 +164,8 @@ class Tally:
         """Count an op that was carried out."""
         key = (op.root, op.path)
         if op.action is ops.Action.PUT:
-            self._put[key] = op.body_bytes
+            if not _is_folder(op):
+                self._put[key] = op.body_bytes
             self._gone.discard(key)
         elif op.action is ops.Action.DELETE:
             self._gone.add(key)
@@ -183,3 +185,7 @@ class Tally:
             held=held,
             drifted=drifted,
         )
+
+
+def _is_folder(op: ops.Op) -> bool:
+    return op.entry is not None and op.entry.kind is Kind.FOLDER
