@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from agent import worker
 from devloop import errors
+from devloop.proc import memory
 from devloop.protocol import agent, commands, messages, session
 from devloop.wire import driver
 
@@ -25,6 +26,9 @@ ROUND: Final = 64
 # What a batch begins with waits for what follows, up to this much: a save is then one visit to the worker thread
 # instead of three. It is far below a stream's credit, so a sender never waits for what is gathered here.
 GATHER_BYTES: Final = 64 * 1024
+
+# After so much the memory that it took is given back to the system.
+LARGE_BYTES: Final = 1024 * 1024
 
 # How long one visit that only tidies up may hold the thread.
 TIDY_S: Final = 0.002
@@ -86,6 +90,7 @@ class Conversation:
         self._worker = host.new_worker()
         self._commands: deque[commands.Command] = deque()
         self._gathered_bytes = 0
+        self._handled_bytes = 0
         self._wake = asyncio.Event()
         self._told: messages.AgentHello | None = None
         self._group: asyncio.TaskGroup | None = None
@@ -167,6 +172,7 @@ class Conversation:
             ):  # fmt: skip
                 self._commands.append(event)
                 self._gathered_bytes += getattr(event, "credit", 0)
+                self._handled_bytes += getattr(event, "credit", 0)
                 if isinstance(event, _URGENT) or self._gathered_bytes >= GATHER_BYTES:
                     self._gathered_bytes = 0
                     self._wake.set()
@@ -199,6 +205,9 @@ class Conversation:
                 else:
                     # On some file systems it takes longer to free a replaced file than to replace it.
                     tidy = await self._host.in_thread(lambda: self._worker.tidy(TIDY_S))
+            if self._handled_bytes >= LARGE_BYTES:
+                self._handled_bytes = 0
+                await self._host.in_thread(memory.give_back)
 
     async def _work_once(self) -> None:
         found = [self._commands.popleft() for _ in range(min(ROUND, len(self._commands)))]

@@ -51,3 +51,10 @@ def test_collections_become_rare() -> None:
 def test_elsewhere_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert memory.keep_small() is False
+
+
+def test_giving_back_works_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory.give_back()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    memory.give_back()
+    assert gc.isenabled()
