@@ -101,7 +101,9 @@ class World:
     # ---- the watching process -------------------------------------------------------------------------------
 
     def start(self, *, wait: bool = True) -> None:
-        """Start watching."""
+        """Start watching, in the place of a process that has ended by itself."""
+        if self.process is not None:
+            self.kill_laptop()
         environment = os.environ | {
             "DEVLOOP_STATE_DIR": str(self.state),
             "PYTHONPATH": str(REPOSITORY),

@@ -32,8 +32,11 @@ async def test_a_save_arrives_and_is_told(tmp_path: Path) -> None:
         (bench.home / "a").unlink()
         await bench.in_sync()
         assert "a" not in bench.agent.trees[0]
-        started = bench.all_of(events.SyncStarted)
-        assert [(each.files, each.deletes) for each in started] == [(1, 0), (1, 0), (0, 1)]
+        started = [(each.files, each.deletes) for each in bench.all_of(events.SyncStarted)]
+        # A look in the middle of a save sends it twice: empty, and as it is then.
+        assert started[:2] == [(1, 0), (1, 0)]
+        assert set(started[2:-1]) <= {(1, 0)}
+        assert started[-1] == (0, 1)
 
 
 async def test_the_app_is_started_once_everything_is_there(tmp_path: Path) -> None:
