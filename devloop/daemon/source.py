@@ -16,6 +16,7 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
+from devloop import errors
 from devloop.config import model
 from devloop.core import rules, tree
 from devloop.core.entry import Entry
@@ -204,6 +205,7 @@ class Source:
         self._again: set[str] = set()
         self._look_again = asyncio.Event()
         self._lost = ""
+        self._was_seen = False
         self._ended = False
 
     # ---- running --------------------------------------------------------------------------------------------
@@ -212,11 +214,11 @@ class Source:
         """Watch and scan until cancelled.
 
         Raises:
-            DevloopError: The folder cannot be watched at all.
+            DevloopError: The folder cannot be watched at all, and has never been looked at.
         """
         try:
             await self._in_thread(self._open)
-            await self._watch_root()
+            await self._watch_when_there()
         finally:
             self._ended = True
             self._scanner.cancel()
@@ -231,6 +233,19 @@ class Source:
         with contextlib.suppress(OSError):
             self._cache.flush()
         self._cache.close()
+
+    async def _watch_when_there(self) -> None:
+        """Watch; a folder that was seen and went before its watches stood is lost, and waited for."""
+        while True:
+            try:
+                await self._watch_root()
+                return
+            except errors.RootError:
+                # Bare only from setting the watches up: what goes wrong later comes in the group's exception.
+                if not self._was_seen:
+                    raise
+                self._report_lost(rootguard.RootLost(self._scanner.root, rootguard.Lost.MISSING))
+            await asyncio.sleep(QUIET_S)
 
     async def _watch_root(self) -> None:
         """Watch first, then scan: what changes in between is seen by both, never by neither."""
@@ -344,6 +359,7 @@ class Source:
         if seen.result.again:
             self._again |= seen.result.again
             self._look_again.set()
+        self._was_seen = True
         was_lost, self._lost = self._lost, ""
         self._owner.found(self.index, Found(seen.result.delta, seen.hidden, seen.approved, is_git, began_s))
         if was_lost:
