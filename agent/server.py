@@ -1,7 +1,7 @@
 """Listening: a websocket server on a unix socket or on 127.0.0.1, one conversation for each connection.
 
-Browsers are refused by their `Origin`, and nothing is compressed here: the protocol compresses bodies. Everything
-that comes before the key was proved is bounded by the protocol's session.
+Browsers are refused by their `Origin`. Everything that comes before the key was proved is bounded by the protocol's
+session.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
-import websockets
 from websockets.asyncio import server
 
 from agent import conversation, host, parent, settings
 from devloop import errors
 from devloop.proc import memory
-from devloop.protocol import codec, messages
+from devloop.protocol import messages
+from devloop.wire import websocket
 
 # Links at once: the one that is served, and some that are being refused or replaced.
 MAX_LINKS: Final = 8
@@ -30,59 +30,8 @@ MAX_LINKS: Final = 8
 # RFC 6455's registry: the code for a server that is too busy.
 TRY_AGAIN_LATER: Final = 1013
 
-# How long the closing handshake may take: nothing depends on it.
-CLOSE_TIMEOUT_S: Final = 1.0
-
 # Threads that wait for the interpreter are let in after this long; Python's 5 ms would show in every save.
 SWITCH_INTERVAL_S: Final = 0.0005
-
-# What using a connection that is gone raises. The AttributeError is asyncio's: a transport that was closed before its
-# buffer was empty forgets its loop, and aborting it again, as websockets does, trips over that (seen with 3.11).
-_LOST: Final = (websockets.ConnectionClosed, AttributeError)
-
-
-class WebSocket:
-    """A websocket as the driver wants it.
-
-    Args:
-        connection: Open.
-    """
-
-    def __init__(self, connection: server.ServerConnection) -> None:
-        self._connection = connection
-
-    async def send(self, message: bytes) -> None:
-        """Send one binary message."""
-        try:
-            await self._connection.send(message)
-        except _LOST as error:
-            raise ConnectionError(str(error)) from error
-
-    async def recv(self) -> bytes:
-        """Return the next binary message.
-
-        Raises:
-            ConnectionError: The connection has ended.
-            RemoteProtocolError: A text message came.
-        """
-        try:
-            message = await self._connection.recv()
-        except _LOST as error:
-            raise ConnectionError(str(error)) from error
-        if isinstance(message, str):
-            raise errors.RemoteProtocolError("a text message where frames are binary", where="websocket")
-        return message
-
-    async def close(self) -> None:
-        """Close the connection, without waiting long for the peer."""
-        try:
-            # websockets' own deadline begins when its buffer is empty, which a peer that does not read prevents.
-            with contextlib.suppress(TimeoutError, *_LOST):
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await self._connection.close()
-        finally:
-            with contextlib.suppress(*_LOST):
-                self._connection.transport.abort()
 
 
 def run(told: settings.Settings, key: bytes, on_ready: Callable[[], None]) -> int:
@@ -147,7 +96,7 @@ async def _listening(told: settings.Settings, agent: host.Agent, key: bytes) -> 
             return
         links += 1
         try:
-            await conversation.Conversation(agent, key, WebSocket(connection)).run()
+            await conversation.Conversation(agent, key, websocket.WebSocket(connection)).run()
         finally:
             links -= 1
 
@@ -181,12 +130,4 @@ async def _on_socket(path: str, converse: Callable[[server.ServerConnection], Aw
 
 
 def _options() -> dict[str, Any]:
-    return {
-        "compression": None,
-        "max_size": codec.MAX_FRAME_BYTES,
-        "ping_interval": None,
-        "origins": [None],
-        "server_header": None,
-        "open_timeout": 10.0,
-        "close_timeout": CLOSE_TIMEOUT_S,
-    }
+    return {**websocket.options(), "origins": [None], "server_header": None, "open_timeout": 10.0}

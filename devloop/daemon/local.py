@@ -21,6 +21,7 @@ import msgspec
 import devloop
 from devloop import errors
 from devloop.transport import dial
+from devloop.wire import websocket
 
 # How long the agent may take to open its roots: verifying 100,000 files takes about a second.
 START_TIMEOUT_S: Final = 60.0
@@ -63,7 +64,7 @@ class LocalTarget:
         self._busy_since_s: float | None = None
 
     @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator[tuple[dial.WebSocket, bytes]]:
+    async def open(self) -> AsyncIterator[tuple[websocket.WebSocket, bytes]]:
         """Start the agent and connect to it; on leaving, end it.
 
         Yields:

@@ -25,8 +25,8 @@ from devloop.daemon import spawning
 from devloop.protocol import answers, laptop, messages, session, version
 from devloop.state import baseline
 from devloop.sync import commands, engine, events, sender
-from devloop.transport import backoff, dial
-from devloop.wire import driver
+from devloop.transport import backoff
+from devloop.wire import driver, websocket
 
 # A link that was up this long is healthy: the next break starts with a quick retry again.
 HEALTHY_S: Final = 10.0
@@ -43,7 +43,7 @@ class Target(Protocol):
 
     name: str
 
-    def open(self) -> contextlib.AbstractAsyncContextManager[tuple[dial.WebSocket, bytes]]:
+    def open(self) -> contextlib.AbstractAsyncContextManager[tuple[websocket.WebSocket, bytes]]:
         """Open a connection, with the agent's key."""
 
 

@@ -1,1 +1,1 @@
-"""Driving a protocol session over a connection of messages: the asyncio shell that both sides share."""
+"""Driving a protocol session over a connection of messages, such as a websocket: the shell that both sides share."""

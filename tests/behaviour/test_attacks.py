@@ -21,7 +21,7 @@ from devloop import errors
 from devloop.core import entry, ops, zstd
 from devloop.protocol import bodies, codec, handshake, laptop, messages, version
 from devloop.transport import dial
-from devloop.wire import driver
+from devloop.wire import driver, websocket
 from tests.behaviour import agents
 from tests.unit.agent import linked
 
@@ -90,7 +90,7 @@ async def test_a_wrong_key_is_an_auth_error(agent: agents.Process) -> None:
     assert caught.value.hint
 
 
-async def over_port(port: int) -> dial.WebSocket:
+async def over_port(port: int) -> websocket.WebSocket:
     return await dial.over(socket.create_connection(("127.0.0.1", port)), "the port")
 
 

@@ -23,6 +23,7 @@ from devloop.daemon import app, replica
 from devloop.protocol import messages
 from devloop.sync import events
 from devloop.transport import dial
+from devloop.wire import websocket
 
 # An edit that takes longer than this is told as this long.
 LONGEST_S: Final = 60.0
@@ -125,7 +126,7 @@ def _detour(socket: str) -> None:
     """Let the link go through another socket, behind which the agent's is."""
     direct = dial.unix
 
-    async def shaped(path: str) -> dial.WebSocket:
+    async def shaped(path: str) -> websocket.WebSocket:
         return await direct(socket)
 
     dial.unix = shaped

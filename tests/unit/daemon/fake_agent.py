@@ -13,8 +13,7 @@ from devloop import errors
 from devloop.core import entry, ops, tree
 from devloop.core.entry import Entry
 from devloop.protocol import agent, answers, commands, messages, session, version
-from devloop.transport import dial
-from devloop.wire import driver
+from devloop.wire import driver, websocket
 from tests.unit.wire import line
 
 KEY = b"k" * 64
@@ -60,7 +59,7 @@ class FakeAgent:
         self._group: asyncio.TaskGroup | None = None
 
     @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator[tuple[dial.WebSocket, bytes]]:
+    async def open(self) -> AsyncIterator[tuple[websocket.WebSocket, bytes]]:
         if self.refuse_open is not None:
             raise self.refuse_open
         self.links += 1
@@ -73,7 +72,7 @@ class FakeAgent:
             self.driver = driver.Driver(half, self.end, self._on_event)
             running = group.create_task(self._run(self.driver))
             try:
-                yield cast(dial.WebSocket, here), self.key
+                yield cast(websocket.WebSocket, here), self.key
             finally:
                 self.driver = None
                 running.cancel()
