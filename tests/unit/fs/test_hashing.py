@@ -3,34 +3,19 @@
 import hashlib
 import os
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from devloop.core import entry
 from devloop.fs import hashing, statcache
+from tests.unit.fs import scanning
 
 SMALL = memoryview(bytearray(64))
 
 
 def wanted(path: Path, size: int = 0) -> hashing.Wanted:
     return hashing.Wanted(path.name, str(path), size)
-
-
-def after_reads(patch: pytest.MonkeyPatch, act: Callable[[], object], times: int) -> None:
-    """Do something to the disk after each of the first reads."""
-    real, left = hashing.read_into, times
-
-    def reading(fd: int, buffer: memoryview) -> int:
-        nonlocal left
-        count = real(fd, buffer)
-        if left:
-            left -= 1
-            act()
-        return count
-
-    patch.setattr(hashing, "read_into", reading)
 
 
 @pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 1000])
@@ -77,7 +62,7 @@ def test_a_size_beyond_two_gib_is_counted_whole(tmp_path: Path, monkeypatch: pyt
 def test_a_file_that_grows_once_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"x" * 100)
-    after_reads(monkeypatch, lambda: path.write_bytes(b"y" * 150), times=1)
+    scanning.meddle(monkeypatch, lambda: path.write_bytes(b"y" * 150), times=1)
     outcome = hashing.digest(wanted(path), SMALL)
     assert isinstance(outcome, hashing.Digested)
     assert outcome.entry.digest == hashlib.sha256(b"y" * 150).digest()
@@ -92,7 +77,7 @@ def test_a_file_that_always_changes_is_unstable(tmp_path: Path, monkeypatch: pyt
         with path.open("r+b") as file:
             file.truncate(path.stat().st_size + (10 if grow else -10))
 
-    after_reads(monkeypatch, change, times=10**6)
+    scanning.meddle(monkeypatch, change, times=10**6)
     outcome = hashing.digest(wanted(path), SMALL)
     assert outcome == hashing.Failed("f", hashing.Failure.UNSTABLE)
 
@@ -105,7 +90,7 @@ def test_a_file_replaced_while_it_is_read_is_read_again(tmp_path: Path, monkeypa
         (tmp_path / "new").write_bytes(b"y" * 100)
         (tmp_path / "new").rename(path)
 
-    after_reads(monkeypatch, replace, times=1)
+    scanning.meddle(monkeypatch, replace, times=1)
     outcome = hashing.digest(wanted(path), SMALL)
     assert isinstance(outcome, hashing.Digested)
     assert outcome.entry.digest == hashlib.sha256(b"y" * 100).digest()
