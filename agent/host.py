@@ -128,6 +128,7 @@ class Agent:
                 managed=len(shelf.tree),
                 fresh=not shelf.rows,
                 case_sensitive=root.case_sensitive,
+                empty=root.is_empty(),
             )
             for root, shelf in zip(self._roots, self._stores, strict=True)
         )

@@ -120,6 +120,14 @@ class Root:
             raise
         return root
 
+    def is_empty(self) -> bool:
+        """Say whether nothing is in `data`; what cannot be listed is not empty."""
+        try:
+            with os.scandir(self.data_fd) as listing:
+                return next(listing, None) is None
+        except OSError:
+            return False
+
     def reopen_if_replaced(self) -> bool:
         """Open `data` anew if it was removed or replaced since, and say whether it was.
 

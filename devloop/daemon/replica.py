@@ -88,6 +88,7 @@ class Replica:
         store: Where they are read and written.
         listed: Returns the paths below a sync that git lists.
         still_there: Returns which of some paths below a sync are on the laptop's disk.
+        begun: Set when something of every sync's first scan is known.
         scanned: Set when every sync was scanned for the first time.
         on_findings: Told what a sweep of the target found.
         rewrite: Turns the target's paths in output into the laptop's.
@@ -107,6 +108,7 @@ class Replica:
         store: Executor,
         listed: Callable[[int], frozenset[str]],
         still_there: Callable[[int, Sequence[str]], tuple[str, ...]],
+        begun: asyncio.Event,
         scanned: asyncio.Event,
         on_findings: Callable[[messages.Findings], None],
         rewrite: Callable[[str], str],
@@ -127,6 +129,7 @@ class Replica:
         self._store = store
         self._listed = listed
         self._still_there = still_there
+        self._begun = begun
         self._scanned = scanned
         self._on_findings = on_findings
         self._rewrite = rewrite
@@ -269,10 +272,14 @@ class Replica:
         self._driver.close(messages.Bye(messages.Refusal.STOPPING, error.message))
 
     async def _opened(self, features: frozenset[str]) -> None:
-        """Take the link into use, once the laptop knows what it has itself."""
+        """Take the link into use, once the laptop knows what it has itself.
+
+        Some of it is enough where the target is empty: there is nothing to compare with.
+        """
         assert self._driver is not None and self.hello is not None
         link = self._driver
-        await self._scanned.wait()
+        is_empty = all(root.fresh and root.empty for root in self.hello.roots)
+        await (self._begun if is_empty else self._scanned).wait()
         self.detail = ""
         self._was_open = True
         self._opened_s = self._now_s()

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from devloop import errors
 from devloop.config import model
-from devloop.core import ops, pathmap, paths
+from devloop.core import ops, pathmap, paths, tree
 from devloop.core.entry import Entry, Kind
 from devloop.core.problem import Problem
 from devloop.daemon import basefill, builder, commandline, pulls, replica, source, spawning
@@ -101,9 +101,11 @@ class Service:
         self._pool = ThreadPoolExecutor(2, f"send-{name}")
         self._store = ThreadPoolExecutor(1, f"store-{name}")
         self._hooks = hooks.Chooser(spec)
-        self._scanned = asyncio.Event()
+        self._begun, self._scanned = asyncio.Event(), asyncio.Event()
         self.engine = engine.Engine(
-            [engine.Source(delete_extra=sync.extra is model.Extra.DELETE) for sync in spec.sync], self._hooks.pod
+            [engine.Source(delete_extra=sync.extra is model.Extra.DELETE) for sync in spec.sync],
+            self._hooks.pod,
+            self._hooks.calls,
         )
         self.sources = [
             source.Source(
@@ -136,6 +138,7 @@ class Service:
             store=self._store,
             listed=lambda root: self.sources[root].listed(),
             still_there=lambda root, found: self.sources[root].still_there(found),
+            begun=self._begun,
             scanned=self._scanned,
             on_findings=self._findings,
             rewrite=_path_map(spec, context.project).rewrite,
@@ -179,6 +182,11 @@ class Service:
 
     # ---- what the sources say -------------------------------------------------------------------------------
 
+    def found_part(self, index: int, delta: tree.TreeDelta, began_s: float) -> None:
+        """Take up a part of what the first look at a sync's folder finds."""
+        self.carry_out(self.engine.growing(index, delta, self._now_s(), began_s=began_s))
+        self._note_progress()
+
     def found(self, index: int, found: source.Found) -> None:
         """Take up what a look at a sync's folder found."""
         if self.builder is not None and self.builder.touches([*found.delta.put, *found.delta.gone]):
@@ -194,7 +202,12 @@ class Service:
                 began_s=found.began_s,
             )
         )
+        self._note_progress()
 
+    def _note_progress(self) -> None:
+        """Let the link be taken into use as soon as there is something to send, or everything to compare."""
+        if all(each.begun or each.stopped for each in self.engine.sources):
+            self._begun.set()
         if all(each.scanned or each.stopped for each in self.engine.sources):
             self._scanned.set()
 

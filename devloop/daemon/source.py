@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -64,6 +65,9 @@ class Seen(msgspec.Struct, frozen=True):
 
 class Owner(Protocol):
     """Whom a source reports to; every call is made in the loop's thread."""
+
+    def found_part(self, index: int, delta: tree.TreeDelta, began_s: float) -> None:
+        """Take up a part of what the first look finds; the rest comes with `found`."""
 
     def found(self, index: int, found: Found) -> None:
         """Take up what a look found."""
@@ -262,7 +266,8 @@ class Source:
         async with watching, asyncio.TaskGroup() as group:
             self._watcher = watching
             async with self._lock:
-                await self._look(lambda: self._scan(None), began_s=self._now_s())
+                began_s = self._now_s()
+                await self._look(functools.partial(self._scan_first, asyncio.get_running_loop()), began_s=began_s)
             group.create_task(self._look_at_unsteady())
             group.create_task(self._in_quiet())
             async for item in watching.batches():
@@ -306,6 +311,18 @@ class Source:
         self._rules.refresh_all()
         return self._scan(None)
 
+    def _scan_first(self, loop: asyncio.AbstractEventLoop) -> Seen:
+        """Scan everything, and tell each part but the last while the next is read."""
+        if self._lost:
+            return self._scan(None)
+        began_s = loop.time()
+        parts = self._scanner.scan_parts()
+        last = next(parts)
+        for part in parts:
+            loop.call_soon_threadsafe(self._tell_part, last.delta, began_s)
+            last = scan.after(last, part)
+        return Seen(last, self.still_there(last.delta.gone), frozenset())
+
     def _scan(self, dirty: frozenset[str] | None, move: batcher.GitMove | None = None) -> Seen:
         """Scan some paths, or everything, and judge what is gone."""
         result = self._scanner.scan_all() if dirty is None or self._lost else self._scanner.scan(dirty)
@@ -339,10 +356,15 @@ class Source:
             raise
         self._tell(looking.result(), began_s, is_git)
 
+    def _tell_part(self, delta: tree.TreeDelta, began_s: float) -> None:
+        if not self._ended:
+            self._owner.found_part(self.index, delta, began_s)
+
     def _tell_late(self, looked: asyncio.Future[Seen], began_s: float, is_git: bool) -> None:
+        # Asked for also where nobody is told any more, or it would be reported as an error that was lost.
+        error = looked.exception() if not looked.cancelled() else None
         if looked.cancelled() or self._ended:
             return
-        error = looked.exception()
         if isinstance(error, rootguard.RootLost):
             self._report_lost(error)
         elif error is None:

@@ -13,7 +13,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -149,6 +149,27 @@ def digest_all(wanted: Iterable[Wanted], stop: Callable[[], bool] = never) -> li
         for future in futures:
             outcomes += future.result()
     return outcomes
+
+
+def parts(wanted: Sequence[Wanted], most_files: int, most_bytes: int) -> Iterator[list[Wanted]]:
+    """Yield runs of files, small ones first; one empty run where there are none.
+
+    Args:
+        wanted: The files.
+        most_files: No run has more of them.
+        most_bytes: A run ends with the file that brings it beyond this.
+    """
+    part: list[Wanted] = []
+    size_bytes = 0
+    # Stable, so that small files come in the order in which they were found, folder by folder.
+    for one in sorted(wanted, key=lambda one: one.size >= THREADED_BYTES):
+        part.append(one)
+        size_bytes += one.size
+        if len(part) >= most_files or size_bytes >= most_bytes:
+            yield part
+            part, size_bytes = [], 0
+    if part or not wanted:
+        yield part
 
 
 def _digest_here(files: list[Wanted], stop: Callable[[], bool]) -> list[Digested | Failed]:

@@ -10,9 +10,11 @@ The scanner writes nothing but its stat cache, and an error is never "empty": wh
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -22,6 +24,11 @@ from devloop.core.problem import Problem
 from devloop.core.tree import TreeDelta
 from devloop.fs import body, hashing, links, merge, rootguard, scanstate, statcache, walk
 from devloop.fs import dirty as dirty_paths
+
+# How much of a first scan is told at a time: enough that a batch is worth its overhead, little enough that the agent
+# is never idle for long while the laptop reads.
+PART_FILES: Final = 512
+PART_BYTES: Final = 8 * 1024 * 1024
 
 
 class ScanResult(msgspec.Struct, frozen=True):
@@ -116,6 +123,22 @@ class Scanner:
         look.walk("")
         return self._take(look)
 
+    def scan_parts(self) -> Iterator[ScanResult]:
+        """Look at everything as `scan_all`, and yield what was found part by part while files are still being read.
+
+        For the first scan, so that what is read can be sent meanwhile. The parts together are the whole; what is gone,
+        and folders, links and files that were proven before, are in the first one. A file that changes between two
+        parts is like one that changes after a scan: it is for the caller's watch to notice.
+
+        Raises:
+            RootLost: The root cannot be trusted; what was not yielded was not taken over.
+            Cancelled: `cancel` was called.
+        """
+        self._guard.check()
+        look = walk.Look(self._setup, self._known)
+        look.walk("")
+        yield from self._take_parts(look, PART_FILES, PART_BYTES)
+
     def scan(self, dirty: Iterable[str]) -> ScanResult:
         """Look at the given paths, and at everything below those that are folders.
 
@@ -172,35 +195,32 @@ class Scanner:
         return body.Body(path, scanstate.locate(self.root, self._known.follows, path), expected, offset)
 
     def _take(self, look: walk.Look) -> ScanResult:
-        """Read what must be read, and take everything over if the root still stands."""
+        """Read what must be read, and take everything over if the root still stands: all of it or nothing."""
+        (whole,) = self._take_parts(look, sys.maxsize, sys.maxsize)
+        return whole
+
+    def _take_parts(self, look: walk.Look, most_files: int, most_bytes: int) -> Iterator[ScanResult]:
         walked_ns = time.monotonic_ns()
         follows = self._known.follows
-        outcomes = hashing.digest_all(
-            (
-                hashing.Wanted(path, scanstate.locate(self.root, follows, path), at.size)
-                for path, at in look.pending.items()
-            ),
-            self._setup.stop,
-        )
-        self._guard.check()
-        if self._had_entries and self._empties_root(look):
-            self._guard.check_not_emptied()
-        taking = merge.Merge(self._setup, self._known)
-        taking.notes(look)
-        for outcome in outcomes:
-            taking.outcome(outcome, look.pending[outcome.path], walked_ns)
-        taking.finish()
-        self._had_entries = self._had_entries or bool(self.tree)
-        read = [outcome for outcome in outcomes if isinstance(outcome, hashing.Digested)]
-        return ScanResult(
-            taking.delta,
-            taking.problems,
-            frozenset(taking.cleared),
-            frozenset(taking.again),
-            len(read),
-            sum(outcome.entry.size for outcome in read),
-            look.scanned,
-        )
+        wanted = [
+            hashing.Wanted(path, scanstate.locate(self.root, follows, path), at.size)
+            for path, at in look.pending.items()
+        ]
+        first = True
+        for part in hashing.parts(wanted, most_files, most_bytes):
+            outcomes = hashing.digest_all(part, self._setup.stop)
+            self._guard.check()
+            if self._had_entries and first and self._empties_root(look):
+                self._guard.check_not_emptied()
+            taking = merge.Merge(self._setup, self._known)
+            if first:
+                taking.notes(look)
+            for outcome in outcomes:
+                taking.outcome(outcome, look.pending[outcome.path], walked_ns)
+            taking.finish()
+            self._had_entries = self._had_entries or bool(self.tree)
+            yield _result(taking, outcomes, look.scanned if first else 0)
+            first = False
 
     def _empties_root(self, look: walk.Look) -> bool:
         """Say whether nothing would be left at the top of the tree."""
@@ -208,3 +228,26 @@ class Scanner:
             return not look.listed[""]
         lost = {path for path in look.lost if "/" not in path}
         return bool(lost) and self._known.children[""] <= lost and not any(look.members.values())
+
+
+def after(before: ScanResult, part: ScanResult) -> ScanResult:
+    """Return a part that also tells the trouble of those before it, whose deltas were told already."""
+    return msgspec.structs.replace(
+        part,
+        problems={**before.problems, **part.problems},
+        cleared=(before.cleared | part.cleared) - part.problems.keys(),
+        again=before.again | part.again,
+    )
+
+
+def _result(taking: merge.Merge, outcomes: Sequence[hashing.Digested | hashing.Failed], scanned: int) -> ScanResult:
+    read = [outcome for outcome in outcomes if isinstance(outcome, hashing.Digested)]
+    return ScanResult(
+        taking.delta,
+        taking.problems,
+        frozenset(taking.cleared),
+        frozenset(taking.again),
+        len(read),
+        sum(outcome.entry.size for outcome in read),
+        scanned,
+    )

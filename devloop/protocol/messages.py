@@ -147,6 +147,7 @@ class RootState(msgspec.Struct, frozen=True, array_like=True, gc=False):
         fresh: Nothing was ever applied to this root.
         trouble: Why the root cannot be written, for people; empty where it can.
         case_sensitive: The file system tells `a` from `A`.
+        empty: Nothing at all is in the folder: what is shipped there can be in nobody's way.
     """
 
     to: str
@@ -156,6 +157,7 @@ class RootState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     fresh: bool
     trouble: str = ""
     case_sensitive: bool = True
+    empty: bool = False
 
 
 class AgentHello(_Message, frozen=True, array_like=True, gc=False, tag=4):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from devloop.core import ops, problem, tree
@@ -25,6 +25,12 @@ from devloop.sync.commands import Batch, Command
 
 # Batches that may be under way to one replica; what comes beyond that is gathered into the next one.
 MAX_FLIGHTS: Final = 8
+
+# A first sync into an empty target goes in parts, so that reading, sending and applying overlap. Three may be under
+# way: one is applied, one is on the wire, one is read.
+MAX_PARTS: Final = 3
+PART_OPS: Final = 512
+PART_BYTES: Final = 8 * 1024 * 1024
 
 # Deletions of the last so many seconds count together: `rm -rf` of a large tree comes in several bursts.
 DELETION_WINDOW_S: Final = 10.0
@@ -55,6 +61,7 @@ class Source:
     Attributes:
         wanted: The laptop's tree.
         hidden: Paths that left the tree because the rules cover them now.
+        begun: Some of the first scan was told, or all.
         scanned: The first scan is done.
         stopped: Why the folder cannot be trusted now; empty while it can.
         problems: The laptop's own trouble, by path.
@@ -63,6 +70,7 @@ class Source:
     def __init__(self, *, delete_extra: bool = False) -> None:
         self.wanted = tree.Tree()
         self.hidden: set[str] = set()
+        self.begun = False
         self.scanned = False
         self.stopped = ""
         self.problems: dict[str, problem.Problem] = {}
@@ -86,6 +94,7 @@ class Replica:
         drift: Managed paths that somebody else changed in the target, with what is there; None where nothing is.
             They are left alone until the laptop changes them.
         extras: What a manifest found that is not managed, and what git lists, until the first scan can judge it.
+        in_parts: Its folders were empty when the link was opened, and the last batch of its first sync was not sent.
         synced: Everything is acked.
     """
 
@@ -110,6 +119,7 @@ class Replica:
         self.deleted: deque[tuple[float, int]] = deque()
         self.findings: dict[int, messages.Findings] = {}
         self.next_batch = messages.FIRST_NUMBER
+        self.in_parts = False
         self.synced = False
         self.started = False
 
@@ -149,16 +159,21 @@ class Engine:
     Args:
         sources: One for each sync, in the order of the configuration.
         choose_hooks: Which hooks a batch's ops call for.
+        calls_hooks: Whether an op calls for any, on either side.
     """
 
     def __init__(
-        self, sources: Sequence[Source], choose_hooks: Callable[[Sequence[ops.Op]], tuple[messages.HookSpec, ...]]
+        self,
+        sources: Sequence[Source],
+        choose_hooks: Callable[[Sequence[ops.Op]], tuple[messages.HookSpec, ...]],
+        calls_hooks: Callable[[ops.Op], bool] = lambda _: False,
     ) -> None:
         self.sources = list(sources)
         self.replicas: dict[str, Replica] = {}
         self.paused = False
         self._gate_closed = False
         self._choose_hooks = choose_hooks
+        self._calls_hooks = calls_hooks
         self._git = False
         self._tally = commands.Tally()
         self._in_sync = False
@@ -198,6 +213,7 @@ class Engine:
         source.hidden.update(hidden)
         source.hidden.difference_update(delta.put)
         first, source.scanned = not source.scanned, True
+        source.begun = True
         vouched = [(root, path) for path in approved]
         self._git = self._git or git
         touched = [*delta.put, *delta.gone]
@@ -210,6 +226,27 @@ class Engine:
             replica.approved.update(vouched)
             if first and root in replica.extras:
                 self._reconcile(replica, root, *replica.extras.pop(root))
+        return self.advance(now_s)
+
+    def growing(self, root: int, delta: tree.TreeDelta, now_s: float, *, began_s: float) -> list[Command]:
+        """Take up a part of what the first scan finds; the rest comes with `scanned`.
+
+        What it puts may go to a replica whose folder was empty when its link was opened. Nothing can be missing there,
+        so nothing is deleted before the whole is known.
+
+        Args:
+            root: The sync's number.
+            delta: What was found; nothing is gone.
+            now_s: The time.
+            began_s: When the scan began.
+        """
+        source = self.sources[root]
+        source.wanted.apply(delta)
+        source.begun = True
+        self._tally.begin(began_s)
+        for replica in self.replicas.values():
+            for path in delta.put:
+                self._touch(replica, root, path)
         return self.advance(now_s)
 
     def stopped(self, root: int, reason: str) -> list[Command]:
@@ -285,6 +322,7 @@ class Engine:
         """
         replica = self.replicas.setdefault(name, Replica(name, len(self.sources)))
         replica.up, replica.synced, replica.started = True, False, False
+        replica.in_parts = all(state.fresh and state.empty for state in roots)
         flights = list(replica.flights.values())
         replica.flights.clear()
         replica.busy = planner.Busy()
@@ -517,23 +555,60 @@ class Engine:
     def _dispatch_all(self, now_s: float) -> list[Command]:
         if self.paused or self._gate_closed:
             return []
-        if not all(source.scanned or source.stopped for source in self.sources):
-            return []
         found: list[Command] = []
         for replica in self.replicas.values():
-            found += self._dispatch(replica, now_s)
+            if not (replica.up and replica.pending and all(replica.ready)):
+                continue
+            if replica.in_parts:
+                found += self._dispatch_parts(replica, now_s)
+            if not replica.in_parts and self._all_scanned:
+                found += self._dispatch(replica, now_s)
         if all(not replica.pending or not replica.up for replica in self.replicas.values()):
             self._git = False
         return found
 
+    @property
+    def _all_scanned(self) -> bool:
+        return all(source.scanned or source.stopped for source in self.sources)
+
+    def _dispatch_parts(self, replica: Replica, now_s: float) -> list[Command]:
+        """Send parts of a first sync into an empty target, until what is left is the last one.
+
+        Parts bring neither hooks nor a reload: the last batch does, when all others are acked. What calls for a hook
+        waits for it, so that an interruption never leaves everything in its place and nothing run.
+        """
+        found = self._cancel_outdated(replica)
+        while len(replica.flights) < MAX_PARTS:
+            part, is_last = self._next_part(replica)
+            if is_last and self._all_scanned:
+                replica.in_parts = bool(replica.flights)
+                break
+            if is_last:
+                # One part stays behind while the laptop is being looked at, or there might be no last one.
+                break
+            for op in part:
+                del replica.pending[op.root, op.path]
+            found += self._send(replica, part, now_s, is_part=True)
+        return found
+
+    def _next_part(self, replica: Replica) -> tuple[list[ops.Op], bool]:
+        """Return what can go before the rest, and whether there is nothing beyond it."""
+        part: list[ops.Op] = []
+        size_bytes = 0
+        for op in self._candidates(replica):
+            if len(part) >= PART_OPS or size_bytes >= PART_BYTES:
+                return part, False
+            if op.action is ops.Action.PUT and not replica.busy.blocks(op) and not self._calls_hooks(op):
+                part.append(op)
+                size_bytes += op.body_bytes
+        return part, True
+
     def _dispatch(self, replica: Replica, now_s: float) -> list[Command]:
-        if not (replica.up and replica.pending and all(replica.ready)):
-            return []
         found = self._cancel_outdated(replica)
         if len(replica.flights) >= MAX_FLIGHTS:
             return found
         plan = planner.make(
-            self._candidates(replica),
+            list(self._candidates(replica)),
             replica.busy,
             managed_files=replica.managed_files,
             # What is held already counts too: it may be the first part of one big deletion.
@@ -542,31 +617,33 @@ class Engine:
             holding=replica.holding,
         )
         # What is on its way does not count as acked: a path that is back at what was acked before must go there again.
-        under_way = {key for key in replica.pending if key in replica.busy}
+        under_way = replica.busy.among(replica.pending.keys())
         replica.pending = dict.fromkeys(sorted(plan.blocked | under_way))
         for op in plan.held:
             replica.hold(op)
         self._note_deletions(replica, plan.flow, now_s)
         return found + self._send(replica, plan.flow, now_s)
 
-    def _send(self, replica: Replica, flow: Sequence[ops.Op], now_s: float) -> list[Command]:
+    def _send(self, replica: Replica, flow: Sequence[ops.Op], now_s: float, *, is_part: bool = False) -> list[Command]:
         found: list[Command] = []
         first = not replica.started
-        for part in planner.split(flow, whole=self._git or first):
+        for chosen in planner.split(flow, whole=self._git or first):
             batch = Batch(
                 number=replica.next_batch,
-                ops=part,
-                hooks=self._choose_hooks(part),
+                ops=chosen,
+                hooks=() if is_part else self._choose_hooks(chosen),
                 # Until the first sync is complete the app is not disturbed by what overtakes it; nor is it ever by
                 # what only changes hands.
-                reload=not (first and replica.flights) and any(op.action in _DISTURBING for op in part),
-                urgent=sum(op.body_bytes for op in part) <= URGENT_BYTES,
+                reload=not is_part
+                and not (first and replica.flights)
+                and any(op.action in _DISTURBING for op in chosen),
+                urgent=sum(op.body_bytes for op in chosen) <= URGENT_BYTES,
                 git=self._git,
                 began_s=now_s if self._tally.began_s is None else self._tally.began_s,
             )
             replica.next_batch += 1
             replica.flights[batch.number] = batch
-            for op in part:
+            for op in chosen:
                 replica.busy.add(op)
                 replica.forced.pop((op.root, op.path), None)
             found.append(commands.Send(replica.name, batch))
@@ -580,26 +657,25 @@ class Engine:
         if unasked:
             replica.deleted.append((now_s, unasked))
 
-    def _candidates(self, replica: Replica) -> list[ops.Op]:
-        found: list[ops.Op] = []
+    def _candidates(self, replica: Replica) -> Iterator[ops.Op]:
         for root, path in replica.pending:
             source = self.sources[root]
             if source.stopped:
                 continue
             forced = replica.forced.get((root, path))
             if forced is not None and source.wanted.get(path) == forced.entry:
-                found.append(forced)
-                continue
-            found += planner.changes(root, source.wanted, replica.known[root], (path,), source.hidden)
-        return found
+                yield forced
+            else:
+                yield from planner.changes(root, source.wanted, replica.known[root], (path,), source.hidden)
 
     def _cancel_outdated(self, replica: Replica) -> list[Command]:
         """Ask the sender to drop bodies that are outdated already: the path has changed again."""
         found: list[Command] = []
-        for flight in replica.flights.values():
+        again = sorted(replica.busy.among(replica.pending.keys()))
+        for flight in replica.flights.values() if again else ():
             outdated = tuple(
                 index
-                for root, path in replica.pending
+                for root, path in again
                 if (index := flight.body_index(root, path)) is not None
                 and index not in flight.cancelled
                 and index not in flight.asked
@@ -617,7 +693,7 @@ class Engine:
             if replica.synced:
                 replica.approved.clear()
             if replica.synced and not replica.started and not any(source.stopped for source in self.sources):
-                replica.started = True
+                replica.started, replica.in_parts = True, False
                 found.append(commands.StartApp(replica.name))
         done = bool(self.replicas) and all(replica.synced for replica in self.replicas.values())
         troubles = self.troubles() if done else self._told_troubles
@@ -647,7 +723,7 @@ class Engine:
     def _is_done(self, replica: Replica) -> bool:
         if not (replica.up and all(replica.ready)) or replica.pending or replica.flights or replica.waiting:
             return False
-        if not all(source.scanned or source.stopped for source in self.sources):
+        if not self._all_scanned:
             return False
         for root, source in enumerate(self.sources):
             if source.stopped or replica.known[root].digest == source.wanted.digest:
@@ -783,7 +859,7 @@ class Engine:
     ) -> tree.Tree | None:
         """Return the tree that the agent's digest stands for, or None where only its manifest can tell."""
         if state.fresh:
-            return None
+            return tree.Tree() if state.empty else None
         if replica.tree_ids[root] == state.tree_id:
             # The acks of some batches may have been lost with the link: they were applied one after the other.
             known = replica.known[root].copy()

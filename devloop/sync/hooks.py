@@ -52,6 +52,10 @@ class Chooser:
             for rule, root in self._matching(changes, model.Where.LAPTOP)
         )
 
+    def calls(self, op: ops.Op) -> bool:
+        """Say whether an op calls for any command, on either side."""
+        return _is_change(op) and any(wanted.match(op.path) for _, wanted in self._rules)
+
     def _matching(self, changes: Sequence[ops.Op], where: model.Where) -> list[tuple[model.OnChange, int]]:
         found: list[tuple[model.OnChange, int]] = []
         for rule, wanted in self._rules:

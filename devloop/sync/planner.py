@@ -6,7 +6,7 @@ work live here: what may be deleted, what is held for approval, what may go at t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, KeysView, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -76,25 +76,42 @@ class Busy:
     """
 
     def __init__(self) -> None:
-        self._paths: dict[tuple[int, str], ops.Op] = {}
-        self._above: dict[tuple[int, str], int] = {}
+        self._paths: dict[_Key, ops.Op] = {}
+        # How many of the paths are right in a folder; and in how many folders, at any depth below one, some are.
+        self._inside: dict[_Key, int] = {}
+        self._above: dict[_Key, int] = {}
 
     def add(self, op: ops.Op) -> None:
         """Take up an op that is on its way."""
+        is_known = (op.root, op.path) in self._paths
         self._paths[op.root, op.path] = op
-        for above in paths.ancestors(op.path):
-            self._above[op.root, above] = self._above.get((op.root, above), 0) + 1
+        if is_known:
+            return
+        folder = paths.parent(op.path)
+        count = self._inside.get((op.root, folder), 0)
+        self._inside[op.root, folder] = count + 1
+        if folder and not count:
+            for above in (folder, *paths.ancestors(folder)):
+                self._above[op.root, above] = self._above.get((op.root, above), 0) + 1
 
     def remove(self, op: ops.Op) -> None:
         """Forget an op that was acked or cancelled."""
         if self._paths.pop((op.root, op.path), None) is None:
             return
-        for above in paths.ancestors(op.path):
-            left = self._above[op.root, above] - 1
-            if left:
-                self._above[op.root, above] = left
-            else:
+        folder = paths.parent(op.path)
+        left = self._inside[op.root, folder] - 1
+        if left:
+            self._inside[op.root, folder] = left
+            return
+        del self._inside[op.root, folder]
+        for above in (folder, *paths.ancestors(folder)) if folder else ():
+            self._above[op.root, above] -= 1
+            if not self._above[op.root, above]:
                 del self._above[op.root, above]
+
+    def among(self, keys: KeysView[_Key]) -> set[_Key]:
+        """Return which of some paths, by root and path, are on their way."""
+        return self._paths.keys() & keys
 
     def blocks(self, op: ops.Op) -> bool:
         """Say whether the op must wait for one that is on its way."""

@@ -192,6 +192,17 @@ def test_bad_roots_are_refused(raw: bytes, said: str) -> None:
         roots.parse_specs(raw)
 
 
+def test_a_root_knows_whether_anything_is_in_it(tmp_path: Path) -> None:
+    with roots.Root.open(target.spec_in(tmp_path)) as root:
+        assert root.is_empty()
+        (Path(root.spec.data) / ".hidden").touch()
+        assert not root.is_empty()
+        assert len(os.listdir(root.data_fd)) == 1
+        os.close(root.data_fd)
+        assert not root.is_empty()
+        root.data_fd = os.open(root.spec.data, os.O_RDONLY)
+
+
 def test_a_replaced_folder_is_opened_anew(tmp_path: Path) -> None:
     with roots.Root.open(target.spec_in(tmp_path)) as root:
         assert not root.reopen_if_replaced()

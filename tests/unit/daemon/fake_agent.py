@@ -40,6 +40,7 @@ class FakeAgent:
         self.trees = [tree.Tree() for _ in tos]
         self.tree_id = "tree"
         self.fresh = True
+        self.empty = False
         self.bodies: dict[str, bytes] = {}
         self.heard: list[session.Event] = []
         self.key = KEY
@@ -153,7 +154,7 @@ class FakeAgent:
             held=self.held,
             limits=messages.Limits(),
             roots=tuple(
-                messages.RootState(to, self.tree_id, held.digest, len(held), self.fresh)
+                messages.RootState(to, self.tree_id, held.digest, len(held), self.fresh, empty=self.empty)
                 for to, held in zip(self.tos, self.trees, strict=True)
             ),
             uid=1000,

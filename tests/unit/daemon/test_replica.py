@@ -42,7 +42,8 @@ class Bench:
         self.findings: list[messages.Findings] = []
         self.carried: list[commands.Command] = []
         self.more = asyncio.Event()
-        self.first_scan = asyncio.Event()
+        self.first_part, self.first_scan = asyncio.Event(), asyncio.Event()
+        self.first_part.set()
         self.first_scan.set()
         self.brain = engine.Engine([engine.Source()], lambda changes: ())
         self.stored = baseline.Baseline(str(folder / "state"), 0)
@@ -64,6 +65,7 @@ class Bench:
             store=pool,
             listed=lambda root: frozenset(),
             still_there=lambda root, found: (),
+            begun=self.first_part,
             scanned=self.first_scan,
             rewrite=lambda text: text.replace("/app/", "web/"),
             on_findings=self.findings.append,
@@ -169,6 +171,31 @@ async def test_what_is_saved_arrives_and_is_in_sync(bench: Bench) -> None:
         assert bench.replica.statistics
     assert [bench.replica.up] == [False]
     assert any(isinstance(each, messages.Rules) for each in bench.agent.heard)
+
+
+async def test_an_empty_target_is_used_as_soon_as_something_is_known(bench: Bench) -> None:
+    bench.agent.empty = True
+    bench.first_scan.clear()
+    async with running(bench):
+        await bench.event(events.LinkChanged, lambda event: event.up)
+        found = {f"{number}": fake_agent.file_entry(b"x") for number in range(engine.PART_OPS + 1)}
+        for path in found:
+            (bench.folder / path).write_bytes(b"x")
+        bench.carry_out(bench.brain.growing(0, tree.TreeDelta(found), 0.0, began_s=0.0))
+        await bench.until(lambda: len(bench.agent.bodies) == engine.PART_OPS)
+        assert not bench.brain.in_sync
+        bench.scanned(tree.TreeDelta())
+        await bench.in_sync()
+    assert len(bench.agent.bodies) == len(found)
+
+
+async def test_a_target_that_holds_something_waits_for_the_whole_scan(bench: Bench) -> None:
+    bench.first_scan.clear()
+    async with running(bench):
+        await bench.agent.told(session.Opened)
+        assert not bench.replica.up
+        bench.first_scan.set()
+        await bench.event(events.LinkChanged, lambda event: event.up)
 
 
 async def test_a_broken_link_is_opened_again_and_what_was_lost_is_sent(bench: Bench) -> None:

@@ -16,9 +16,9 @@ import pytest
 from devloop import errors
 from devloop.config import model
 from devloop.core.problem import Problem
-from devloop.core.tree import Tree
+from devloop.core.tree import Tree, TreeDelta
 from devloop.daemon import source
-from devloop.fs import rootguard
+from devloop.fs import rootguard, scan
 from devloop.protocol import answers
 from devloop.sync import events
 from devloop.watch import events as watch_events
@@ -31,6 +31,7 @@ class Owner:
     def __init__(self) -> None:
         self.tree = Tree()
         self.found_all: list[source.Found] = []
+        self.parts: list[TreeDelta] = []
         self.losses: list[rootguard.RootLost] = []
         self.regains = 0
         self.problems: dict[str, Problem] = {}
@@ -38,6 +39,10 @@ class Owner:
         self.moves: list[tuple[str, str]] = []
         self.notices: list[events.Notice] = []
         self.more = asyncio.Event()
+
+    def found_part(self, index: int, delta: TreeDelta, began_s: float) -> None:
+        self.tree.apply(delta)
+        self.parts.append(delta)
 
     def found(self, index: int, found: source.Found) -> None:
         self.tree.apply(found.delta)
@@ -134,6 +139,20 @@ async def test_what_is_there_and_what_comes_is_found(tmp_path: Path) -> None:
         assert "folders" in bench.source.watching
         with bench.source.open_body("b/c", bench.owner.tree["b/c"]) as opened:
             assert opened.read(100) == b"new"
+
+
+async def test_a_large_first_look_is_told_part_by_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "PART_FILES", 2)
+    bench = Bench(tmp_path)
+    for number in range(5):
+        bench.write(f"d/{number}", str(number))
+    bench.write("e")
+    bench.write("f")
+    async with running(bench):
+        assert [len(delta.put) for delta in bench.owner.parts] == [3, 2, 2]
+        (last,) = bench.owner.found_all
+        assert len(last.delta.put) == 1
+        assert bench.paths == {"d", *(f"d/{number}" for number in range(5)), "e", "f"}
 
 
 async def test_a_flush_returns_when_what_was_saved_before_it_is_found(tmp_path: Path) -> None:

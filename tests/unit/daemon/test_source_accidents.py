@@ -47,6 +47,9 @@ class Owner:
     def rules_changed(self, index: int) -> None:
         self.rules += 1
 
+    def found_part(self, index: int, delta: tree.TreeDelta, began_s: float) -> None:
+        pass
+
     def git_moved(self, index: int, old: str, new: str) -> None:
         pass
 

@@ -171,3 +171,14 @@ def test_a_stop_in_the_middle_of_a_file(tmp_path: Path, monkeypatch: pytest.Monk
     asked = iter([False, False, True])
     with pytest.raises(hashing.Cancelled):
         hashing.digest(wanted(tmp_path / "f"), SMALL, lambda: next(asked))
+
+
+def test_parts_are_bounded_and_small_files_come_first() -> None:
+    def of(*sizes: int) -> list[hashing.Wanted]:
+        return [hashing.Wanted(f"{number}", f"/{number}", size) for number, size in enumerate(sizes)]
+
+    large = hashing.THREADED_BYTES
+    found = list(hashing.parts(of(large, 5, 5, 1, large, 0), 2, 7))
+    assert [[one.size for one in part] for part in found] == [[5, 5], [1, 0], [large], [large]]
+    assert list(hashing.parts([], 2, 7)) == [[]]
+    assert list(hashing.parts(of(1, 1), 2, 7)) == [of(1, 1)]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devloop.core import tree
-from devloop.fs import body, walk
+from devloop.fs import body, hashing, rootguard, scan, walk
 from tests.unit.fs import scanning
 from tests.unit.fs.scanning import Rules, make, scanner
 
@@ -232,3 +232,58 @@ class TestStillThere:
         subject = scanner(tmp_path, symlinks="follow")
         subject.scan_all()
         assert subject.still_there(["a/x", "a/y"]) == {"a/x"}
+
+
+class TestParts:
+    def test_the_parts_together_are_the_whole(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(scan, "PART_FILES", 2)
+        make(tmp_path, *(f"d/{number}" for number in range(5)), "out/keep", "out/drop")
+        (tmp_path / "large").write_bytes(bytes(hashing.THREADED_BYTES))
+        os.mkfifo(tmp_path / "fifo")
+        whole = scanner(tmp_path, Rules(tracked=["out/keep"]))
+        expected = whole.scan_all()
+        subject = scanner(tmp_path, Rules(tracked=["out/keep"]))
+        parts = list(subject.scan_parts())
+        assert len(parts) == 4
+        assert "large" in parts[-1].delta.put
+        put = {path: found for part in parts for path, found in part.delta.put.items()}
+        assert put == expected.delta.put
+        assert not any(part.delta.gone for part in parts)
+        assert sum(part.hashed_files for part in parts) == expected.hashed_files
+        assert sum(part.scanned for part in parts) == expected.scanned
+        assert subject.tree.digest == whole.tree.digest
+        assert not subject.scan_all().delta
+
+    def test_a_tree_without_files_is_one_part(self, tmp_path: Path) -> None:
+        (tmp_path / "d").mkdir()
+        (part,) = scanner(tmp_path).scan_parts()
+        assert set(part.delta.put) == {"d"}
+
+    def test_a_root_that_goes_between_two_parts_ends_the_scan_and_takes_nothing_back(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(scan, "PART_FILES", 1)
+        root = tmp_path / "root"
+        root.mkdir()
+        make(root, "a", "b")
+        subject = scanner(root)
+        parts = subject.scan_parts()
+        (first,) = next(parts).delta.put
+        root.rename(tmp_path / "elsewhere")
+        with pytest.raises(rootguard.RootLost):
+            next(parts)
+        assert set(subject.tree) == {first}
+        (tmp_path / "elsewhere").rename(root)
+        assert set(subject.scan_all().delta.put) == {"a", "b"} - {first}
+
+    def test_trouble_of_earlier_parts_is_told_with_the_last(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(scan, "PART_FILES", 1)
+        make(tmp_path, "a", "b")
+        os.mkfifo(tmp_path / "fifo")
+        first, second = scanner(tmp_path).scan_parts()
+        assert "fifo" in first.problems and "fifo" not in second.problems
+        last = scan.after(first, second)
+        assert last.problems == first.problems
+        assert last.delta == second.delta

@@ -43,7 +43,7 @@ class ModelRoot:
     def state(self) -> messages.RootState:
         """Return what the hello says of it."""
         shipped = self.managed_tree()
-        return messages.RootState("/app", self.tree_id, shipped.digest, len(shipped), self.fresh)
+        return messages.RootState("/app", self.tree_id, shipped.digest, len(shipped), self.fresh, empty=not self.disk)
 
     def rows(self, protected: Callable[[str], bool]) -> list[tuple[str, entry.Entry, bool]]:
         """Return its manifest: everything managed, and of the rest what the rules do not protect."""

@@ -61,6 +61,14 @@ class ModelFolder:
         """Say whether the rules cover the path."""
         return path in self.ignored or any(above in self.ignored for above in paths.ancestors(path))
 
+    def scan_part(self, tops: Iterable[str]) -> tree.TreeDelta:
+        """Look at some top-level names while the first scan is going on; what is gone is found by its end."""
+        chosen = set(tops)
+        found = {path: there for path, there in self.visible().items() if path.split("/")[0] in chosen}
+        delta = tree.TreeDelta({path: there for path, there in found.items() if self.told.get(path) != there})
+        self.told = {**self.told, **delta.put}
+        return delta
+
     def scan(self, tops: Iterable[str] | None = None) -> Scan:
         """Look at some top-level names, or at everything for the first time, and return what the engine is told."""
         now = self.visible()

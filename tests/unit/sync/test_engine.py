@@ -37,7 +37,8 @@ class Playbook:
     def __init__(
         self, roots: int = 1, *, hooks: Callable[[Sequence[ops.Op]], tuple[messages.HookSpec, ...]] | None = None
     ):
-        self.engine = engine.Engine([engine.Source() for _ in range(roots)], hooks or (lambda _: ()))
+        choose = hooks or (lambda _: ())
+        self.engine = engine.Engine([engine.Source() for _ in range(roots)], choose, lambda op: bool(choose([op])))
         self.now_s = 100.0
         self.last: list[commands.Command] = []
 
@@ -52,6 +53,9 @@ class Playbook:
         delta = tree.TreeDelta(put, frozenset(gone))
         return self.did(self.engine.scanned(root, delta, self.now_s, approved=approved, git=git))
 
+    def finds(self, put: dict[str, entry.Entry], *, root: int = 0) -> Playbook:
+        return self.did(self.engine.growing(root, tree.TreeDelta(put), self.now_s, began_s=self.now_s))
+
     def hides(self, *paths: str, root: int = 0) -> Playbook:
         return self.did(self.engine.scanned(root, tree.TreeDelta({}, frozenset(paths)), self.now_s, hidden=paths))
 
@@ -62,10 +66,11 @@ class Playbook:
         has: dict[str, entry.Entry] | None = None,
         tree_id: str = "volume",
         fresh: bool = False,
+        empty: bool = False,
         baseline: dict[str, entry.Entry] | None = None,
         roots: int = 1,
     ) -> Playbook:
-        state = messages.RootState("/app", tree_id, tree.Tree(has or {}).digest, len(has or {}), fresh)
+        state = messages.RootState("/app", tree_id, tree.Tree(has or {}).digest, len(has or {}), fresh, empty=empty)
         stored = {} if baseline is None else {0: tree.Tree(baseline)}
         return self.did(self.engine.opened(name, (state,) * roots, stored, self.now_s))
 
@@ -158,6 +163,59 @@ def test_nothing_is_sent_before_every_folder_was_scanned() -> None:
     play = Playbook(roots=2).opens(roots=2).saves({"a": ONE}).none(commands.Send)
     play.saves({"b": ONE}, root=1)
     assert {(op.root, op.path) for op in play.sent()} == {(0, "a"), (1, "b")}
+
+
+def test_a_fresh_and_empty_target_is_not_asked_what_it_holds() -> None:
+    play = Playbook().saves({"f": ONE}).opens(fresh=True, empty=True).none(commands.AskManifest)
+    assert [op.path for op in play.sent()] == ["f"]
+    Playbook().saves({"f": ONE}).opens(fresh=True).none(commands.Send).one(commands.AskManifest)
+
+
+def test_an_empty_target_is_filled_while_the_laptop_is_being_looked_at() -> None:
+    play = Playbook().opens(fresh=True, empty=True).finds(many(engine.PART_OPS + 1))
+    part = play.one(commands.Send)
+    assert len(part.batch.ops) == engine.PART_OPS
+    assert not part.batch.reload
+    play.acks(part).none(commands.Send, commands.Settled)
+    assert not play.engine.in_sync
+    last = play.saves({"z": ONE}).one(commands.Send)
+    assert last.batch.reload
+    assert {op.path for op in last.batch.ops} == {"z", f"m/{engine.PART_OPS}"}
+    play.acks(last).in_sync().one(commands.StartApp)
+
+
+def test_a_target_that_holds_something_gets_nothing_before_all_is_known() -> None:
+    found = many(engine.PART_OPS + 1)
+    Playbook().opens(fresh=True).finds(found).none(commands.Send)
+    Playbook().opens(has={"f": ONE}).finds(found).none(commands.Send)
+
+
+def test_the_last_part_waits_for_the_others_and_brings_hooks_and_reload() -> None:
+    wanted = messages.HookSpec("install", ("pip", "install"), "/app")
+    play = Playbook(hooks=lambda found: (wanted,) if any(op.path == "m/0" for op in found) else ())
+    first, second = play.saves(many(2 * engine.PART_OPS + 2)).opens(fresh=True, empty=True).all(commands.Send)
+    assert not any(send.batch.hooks or send.batch.reload for send in (first, second))
+    assert "m/0" not in {op.path for send in (first, second) for op in send.batch.ops}
+    last = play.acks(second).none(commands.Send).acks(first).one(commands.Send)
+    assert last.batch.reload
+    assert last.batch.hooks == (wanted,)
+    assert "m/0" in {op.path for op in last.batch.ops}
+
+
+def test_parts_are_bounded_in_bytes_and_in_number() -> None:
+    half = entry.file(b"4" * 32, engine.PART_BYTES // 2)
+    play = Playbook().saves({f"{number}": half for number in range(20)}).opens(fresh=True, empty=True)
+    sent = play.all(commands.Send)
+    assert [len(send.batch.ops) for send in sent] == [2] * engine.MAX_PARTS
+
+
+def test_a_link_that_is_lost_between_parts_goes_on_where_it_was() -> None:
+    play = Playbook().opens(fresh=True, empty=True).finds(many(2 * engine.PART_OPS + 1))
+    first, second = play.all(commands.Send)
+    there = {op.path: op.entry for op in first.batch.ops if op.entry is not None}
+    play.cuts().saves({"z": ONE}).opens(has=there)
+    assert {op.path for op in play.sent()} == {"z", f"m/{2 * engine.PART_OPS}", *(op.path for op in second.batch.ops)}
+    play.acks_all().in_sync()
 
 
 def test_a_save_is_sent_and_in_sync_only_when_it_is_acked() -> None:

@@ -12,7 +12,7 @@ from hypothesis import stateful
 from hypothesis import strategies as st
 
 from devloop.core import entry, tree
-from devloop.sync import planner
+from devloop.sync import engine, planner
 from tests.unit.sync import model_agent, world
 
 NAMES = ("a", "b", "c", "a/x", "a/y", "b/x", "a/x/k", "c/z")
@@ -149,6 +149,10 @@ class EngineMachine(stateful.RuleBasedStateMachine):
     @stateful.rule(root=ROOTS)
     def scan(self, root: int) -> None:
         self.world.scan(self._root(root))
+
+    @stateful.rule(root=ROOTS, tops=st.sets(st.sampled_from(TOPS), min_size=1))
+    def scan_part(self, root: int, tops: set[str]) -> None:
+        self.world.scan_part(self._root(root), tops)
 
     @stateful.rule(root=ROOTS, tops=st.sets(st.sampled_from(TOPS), min_size=1))
     def scan_some(self, root: int, tops: set[str]) -> None:
@@ -319,4 +323,5 @@ TestEngineMachine = EngineMachine.TestCase
 
 @pytest.fixture(autouse=True)
 def _no_surprises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "PART_OPS", 4)
     monkeypatch.setattr(tree, "equal_but_for", world.no_surprise)

@@ -54,3 +54,11 @@ def test_commands_come_in_the_order_of_the_configuration_and_each_once() -> None
 def test_a_long_command_is_a_short_name() -> None:
     (found,) = chooser({"paths": ["a"], "run": ["x" * 30, "y" * 30]}).pod([ops.put(0, "a", FILE)])
     assert len(found.name) == 40
+
+
+def test_an_op_calls_for_a_command_on_either_side_or_for_none() -> None:
+    subject = chooser(INSTALL, GENERATE)
+    assert subject.calls(ops.put(0, "requirements.txt", FILE))
+    assert subject.calls(ops.delete(1, "api/a.proto"))
+    assert not subject.calls(ops.put(0, "app.py", FILE))
+    assert not subject.calls(ops.forget(0, "requirements.txt"))

@@ -202,3 +202,28 @@ def test_what_is_there_already_is_adopted_and_what_git_lists_is_deleted() -> Non
 
 def test_extra_paths_are_deleted_only_on_request() -> None:
     assert planner.reconcile(0, {}, {"foreign": ONE}, listed=(), delete_extra=True) == [ops.delete(0, "foreign")]
+
+
+# ---- what is on its way -----------------------------------------------------------------------------------------
+
+SMALL_PATHS = st.sampled_from(["a", "a/b", "a/b/c", "a/b/d", "a/e", "f", "f/g"])
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 1), SMALL_PATHS)))
+def test_busy_tells_what_it_holds_whatever_came_and_went(acts: list[tuple[bool, int, str]]) -> None:
+    busy, held = planner.Busy(), set()
+    for comes, root, path in acts:
+        op = ops.put(root, path, ONE)
+        if comes:
+            busy.add(op)
+            held.add((root, path))
+        else:
+            busy.remove(op)
+            held.discard((root, path))
+    assert len(busy) == len(held)
+    everything = {(root, path): None for root in (0, 1) for path in ("a", "a/b", "a/b/c", "a/b/d", "a/e", "f", "f/g")}
+    assert busy.among(everything.keys()) == held
+    for root, path in everything:
+        below = any(at == root and one.startswith(path + "/") for at, one in held)
+        assert busy.has_below(ops.put(root, path, ONE)) == below
+        assert ((root, path) in busy) == ((root, path) in held)

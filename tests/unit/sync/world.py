@@ -54,6 +54,7 @@ class Link:
         vouched: Deletions that the user or git vouched for.
         unasked: When nobody vouched: time, and how many files.
         last_number: The last batch that was sent.
+        in_parts: Its folders were empty when it was opened, and nothing was reloaded since.
         drifted: Roots that were changed behind devloop's back, and the batch whose ack tells, once there is one.
     """
 
@@ -68,6 +69,7 @@ class Link:
     vouched: set[tuple[int, str]] = dataclasses.field(default_factory=set)
     unasked: deque[tuple[float, int]] = dataclasses.field(default_factory=deque)
     last_number: int = 0
+    in_parts: bool = False
     drifted: dict[int, int] = dataclasses.field(default_factory=dict)
 
     def is_quiet(self) -> bool:
@@ -116,6 +118,13 @@ class World:
             self.engine.scanned(root, found.delta, self.now_s, hidden=found.hidden, approved=found.approved, git=git)
         )
 
+    def scan_part(self, root: int, tops: Iterable[str]) -> None:
+        """Let the first scan of a root come to some top-level names, unless it is over."""
+        source = self.engine.sources[root]
+        if not (source.stopped or source.scanned):
+            delta = self.folders[root].scan_part(tops)
+            self.run(self.engine.growing(root, delta, self.now_s, began_s=self.now_s))
+
     def list_in_git(self, root: int) -> None:
         """Commit everything that is visible."""
         self.folders[root].listed = set(self.folders[root].visible())
@@ -147,6 +156,7 @@ class World:
         link.up = True
         link.drifted.clear()
         roots = link.agent.hello()
+        link.in_parts = all(state.empty and state.fresh for state in roots)
         stored = {
             root: found.copy()
             for root, state in enumerate(roots)
@@ -305,10 +315,21 @@ class World:
         for op in batch.ops:
             hidden = op.path in self.folders[op.root].hidden
             assert op.action is not ops.Action.DELETE or not hidden, f"deletes {op.path}, which is only ignored"
+        self._check_first(link, batch)
         self._check_deletions(link, self.engine.replicas[command.replica], batch)
         self.sends.append(command)
         unread = {index for index, op in enumerate(batch.ops) if op.body_bytes}
         link.sending.append(Sending(batch, unread))
+
+    def _check_first(self, link: Link, batch: commands.Batch) -> None:
+        """Check what may go before everything is known, and that the last batch of a first sync comes last."""
+        if not all(source.scanned or source.stopped for source in self.engine.sources):
+            assert link.in_parts, "sends before it knows what is in the target"
+            assert all(op.action is ops.Action.PUT for op in batch.ops), "deletes what it has not looked for"
+            assert not (batch.reload or batch.hooks), "reloads before everything is known"
+        if link.in_parts and batch.reload:
+            assert not (link.sending or link.acks), "reloads before everything is in its place"
+            link.in_parts = False
 
     def _check_deletions(self, link: Link, replica: engine.Replica, batch: commands.Batch) -> None:
         deleted = [
