@@ -1,13 +1,14 @@
-"""One good message of each kind, and strategies for any."""
+"""One good message of each kind, what messages are on the wire, and strategies for any."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 
 from devloop.core import entry, problem
-from devloop.protocol import messages
+from devloop.protocol import codec, messages
 from tests.protocol import playbook
 
 FILE = entry.file(b"d" * 32, 5, executable=True)
@@ -44,6 +45,11 @@ SAMPLES: tuple[messages.Message, ...] = (
     messages.HookStarted("pip"),
     messages.HookDone("pip", True, "exit 0", 12),
 )
+
+
+def wire(message: messages.Message) -> Any:
+    """Return what a message is on the wire, as the plain values of its msgpack array: the tag, then the fields."""
+    return msgspec.msgpack.decode(codec.encode(message))
 
 
 COUNTS = st.integers(0, 2**62)
