@@ -171,6 +171,21 @@ def open_laptop(limits: messages.Limits | None = None, **hello: Any) -> Playbook
     return play
 
 
+def part(size: int, stream: int = 16) -> messages.Part:
+    """Return a piece of an answer, of so many bytes."""
+    return messages.Part(stream, size, messages.Codec.RAW, bytes(size))
+
+
+def output(data: bytes) -> messages.Output:
+    """Return lines of the app."""
+    return messages.Output(messages.OUTPUT_STREAM, "app", False, 0, data)
+
+
+def answering() -> Playbook:
+    """Return an agent's half with request 16 open."""
+    return open_agent().gets(messages.Request(16, messages.Ask.MANIFEST)).tells(messages.Request)
+
+
 class Pair:
     """Both halves on a line that loses nothing and takes no time, driven by hand."""
 
