@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
+from devloop import errors
 from devloop.protocol import agent, codec, handshake, laptop, messages, session, state, version
 
 KEY = b"k" * 32
@@ -136,10 +137,19 @@ class Playbook:
         return "\n".join([*self.log, f"expected {expected!r}"])
 
 
-def closed_with(error: type[Exception], words: str = "") -> Callable[[Any], bool]:
-    """Return a predicate: the event is a `Closed` with this kind of error, whose message holds the words."""
+def closed_with(error: type[errors.DevloopError], words: str = "", where: str = "") -> Callable[[Any], bool]:
+    """Return a predicate: the event is a `Closed` with this kind of error, whose message holds the words.
+
+    Args:
+        error: The kind.
+        words: Some of its message.
+        where: What the error of a protocol is about, such as `Ack.problems`; empty for anything.
+    """
     return lambda event: (
-        isinstance(event, session.Closed) and isinstance(event.error, error) and words in str(event.error)
+        isinstance(event, session.Closed)
+        and isinstance(event.error, error)
+        and words in str(event.error)
+        and (not where or getattr(event.error, "where", "") == where)
     )
 
 

@@ -35,7 +35,9 @@ def test_only_the_expected_proof_passes() -> None:
 
 
 def test_the_peers_version_is_not_compared() -> None:
-    handshake.check_nonce(state.Role.LAPTOP, "0.1.0", messages.Nonce("devloop", 1, ONE, "0.9.9"))
+    subject = handshake.Handshake(state.Role.LAPTOP, b"key", ONE, "0.1.0")
+    subject.take_nonce(messages.Nonce("devloop", 1, TWO, "0.9.9"))
+    assert subject.take_proof(handshake.proof(b"key", state.Role.AGENT, ONE, TWO)) == "0.9.9"
 
 
 def test_skew_reads_the_same_on_both_sides() -> None:

@@ -46,10 +46,10 @@ class Feed:
         self.commands += made
         return made
 
-    def refuses(self, message: messages.Message, words: str = ".") -> None:
+    def refuses(self, message: messages.Message, words: str = ".", where: str = "") -> None:
         with pytest.raises(errors.RemoteProtocolError, match=words) as caught:
             self.assembly.feed(message)
-        assert caught.value.where
+        assert caught.value.where == where if where else caught.value.where
 
 
 def begun(*changes: ops.Op, batch: int = 16) -> Feed:
@@ -138,9 +138,9 @@ def test_an_aborted_batch_is_forgotten() -> None:
 def test_a_path_that_is_not_safe_is_refused(path: bytes) -> None:
     feed = Feed()
     feed(messages.Begin(16, 1))
-    feed.refuses(listing(wire(path)))
+    feed.refuses(listing(wire(path)), where="WireOp.path")
     feed = begun(*puts(b"hello"))
-    feed.refuses(messages.Copy(16, 0, 0, path))
+    feed.refuses(messages.Copy(16, 0, 0, path), where="Copy.path")
 
 
 def test_a_path_that_is_not_utf_8_is_kept() -> None:
@@ -451,8 +451,9 @@ def test_a_need_that_comes_too_late_is_nothing() -> None:
 
 @pytest.mark.parametrize(("batch", "op"), [(17, 0), (16, 0), (16, 5)])
 def test_needing_what_did_not_come_is_the_callers_error(batch: int, op: int) -> None:
-    with pytest.raises(errors.LocalProtocolError):
-        need(begun(*puts(b"hello")), op, batch=batch)
+    feed = begun(*puts(b"hello"))
+    with pytest.raises(errors.LocalProtocolError, match="no such bodies"):
+        need(feed, op, batch=batch)
 
 
 def test_only_a_committed_batch_is_acked() -> None:
