@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from devloop.core import entry, problem
-from devloop.protocol import codec, messages
+from devloop.protocol import codec, messages, state
 from tests.protocol import playbook
 
 FILE = entry.file(b"d" * 32, 5, executable=True)
@@ -44,6 +44,14 @@ SAMPLES: tuple[messages.Message, ...] = (
     messages.AppChanged("running", 12, 1),
     messages.HookStarted("pip"),
     messages.HookDone("pip", True, "exit 0", 12),
+)
+
+
+# What an open agent gets and neither the link, nor the session, nor its shell deals with.
+BATCH_KINDS = tuple(
+    kind
+    for kind in state.TABLE[state.Role.AGENT][state.State.OPEN, state.Way.RECEIVE]
+    if kind not in {messages.Ping, messages.Pong, messages.Credit, messages.Bye, messages.Rules, messages.Request}
 )
 
 
