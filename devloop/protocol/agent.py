@@ -38,7 +38,7 @@ class AgentSession(session.Session):
             case messages.Nonce():
                 pass
             case messages.Proof():
-                self._say(self._proof(state.Role.AGENT))
+                self._say(self._handshake.proof())
             case messages.Request():
                 self._asked(message)
                 self._events.append(message)
@@ -52,16 +52,16 @@ class AgentSession(session.Session):
     def _follow(self, message: messages.Message) -> None:
         """Open and end the incoming stream of a batch."""
         if isinstance(message, messages.Begin):
-            self._in.open(message.batch)
+            self._link.incoming.open(message.batch)
         elif isinstance(message, messages.Abort):
-            self._in.end(message.batch)
+            self._link.incoming.end(message.batch)
 
     def _transmit(self, message: messages.Control) -> None:
         match message:
             case messages.Ack():
                 parts = answers.split_ack(message)
                 self._assembly.acked(message.batch)
-                self._in.settled(message.batch)
+                self._link.incoming.settled(message.batch)
                 for part in parts:
                     self._queue(part)
                 return
@@ -73,9 +73,9 @@ class AgentSession(session.Session):
             case messages.Findings():
                 message = answers.fit_findings(message)
             case messages.Done():
-                self._out.require_open(message.request)
+                self._link.outgoing.require_open(message.request)
                 self._queue(message)
-                self._out.end(message.request)
+                self._link.outgoing.end(message.request)
                 return
             case _:
                 pass
@@ -87,13 +87,13 @@ class AgentSession(session.Session):
             self._roots = len(message.roots)
             self._assembly = inbound.BatchAssembly(self._roots, message.limits.max_delta_bytes)
         elif isinstance(message, messages.Welcome):
-            self._out.open(messages.OUTPUT_STREAM)
+            self._link.outgoing.open(messages.OUTPUT_STREAM)
             self._opened()
 
     def _asked(self, request: messages.Request) -> None:
-        if request.request < messages.FIRST_NUMBER or request.request in self._out:
+        if request.request < messages.FIRST_NUMBER or request.request in self._link.outgoing:
             raise errors.RemoteProtocolError(f"the number {request.request} is taken", where="Request.request")
-        if not self._out.can_open():
+        if not self._link.outgoing.can_open():
             raise errors.RemoteProtocolError("too many requests are open", where="Request")
         self._check_root(request.root, "Request.root")
         if request.path or request.ask is messages.Ask.PULL:
@@ -101,7 +101,7 @@ class AgentSession(session.Session):
                 paths.from_wire(request.path)
             except paths.UnsafePathError as error:
                 raise errors.RemoteProtocolError(str(error), where="Request.path") from error
-        self._out.open(request.request)
+        self._link.outgoing.open(request.request)
 
     def _check_root(self, root: int, where: str) -> None:
         if root >= self._roots:

@@ -88,3 +88,60 @@ def check_proof(expected: messages.Proof, peer: messages.Proof) -> None:
             hint="the agent was restarted with a new key, or something else answers on its address; "
             "devloop reads the key anew when it connects again",
         )
+
+
+class Handshake:
+    """One side's nonce and proof on one link.
+
+    Args:
+        role: This side.
+        key: The agent's key.
+        nonce: 32 bytes from the system's random source, never used before.
+        own_version: devloop's version here.
+
+    Raises:
+        LocalProtocolError: The nonce has another length.
+    """
+
+    def __init__(self, role: state.Role, key: bytes, nonce: bytes, own_version: str) -> None:
+        self.first = first_message(nonce, own_version)
+        """What this side says first."""
+        self._role = role
+        self._key = key
+        self._own_version = own_version
+        self._peer: messages.Nonce | None = None
+
+    def take_nonce(self, peer: messages.Nonce) -> None:
+        """Take the peer's first message.
+
+        Raises:
+            RemoteProtocolError: The peer speaks something else.
+            SkewError: The peer speaks another major version.
+        """
+        check_nonce(self._role, self._own_version, peer)
+        self._peer = peer
+
+    def proof(self) -> messages.Proof:
+        """Return this side's proof; the peer's nonce must have come."""
+        return self._proof_of(self._role)
+
+    def take_proof(self, peer: messages.Proof) -> str:
+        """Check the peer's proof, whose nonce must have come.
+
+        Returns:
+            devloop's version there.
+
+        Raises:
+            AuthError: It was made with another key.
+        """
+        check_proof(self._proof_of(self._role.other), peer)
+        return self._met().version
+
+    def _proof_of(self, role: state.Role) -> messages.Proof:
+        mine, theirs = self.first.nonce, self._met().nonce
+        laptop, agent = (mine, theirs) if self._role is state.Role.LAPTOP else (theirs, mine)
+        return proof(self._key, role, laptop, agent)
+
+    def _met(self) -> messages.Nonce:
+        assert self._peer is not None, "the state table lets nothing through before the peer's nonce"
+        return self._peer

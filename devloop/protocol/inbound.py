@@ -103,12 +103,8 @@ class BatchAssembly:
             messages.Abort: self._abort,
         }
 
-    def takes(self, message: messages.Message) -> bool:
-        """Say whether a message is about batches."""
-        return type(message) in self._handlers
-
     def feed(self, message: messages.Message) -> list[commands.Command]:
-        """Return what a message tells the agent to do.
+        """Return what a message of a batch tells the agent to do; the state table lets no other come here.
 
         Raises:
             RemoteProtocolError: It does not fit its batch. The session must end.

@@ -38,15 +38,15 @@ class LaptopSession(session.Session):
     def _received(self, message: messages.Message) -> None:
         match message:
             case messages.Nonce():
-                self._say(self._proof(state.Role.LAPTOP))
+                self._say(self._handshake.proof())
                 return
             case messages.Proof():
                 return
             case messages.Welcome():
-                self._in.open(messages.OUTPUT_STREAM)
+                self._link.incoming.open(messages.OUTPUT_STREAM)
                 self._opened()
                 # the first round trip is measured while nothing else is under way
-                self._ping()
+                self._link.ping()
                 return
             case messages.Problems():
                 self._check_rows(message)
@@ -71,7 +71,7 @@ class LaptopSession(session.Session):
                     raise errors.LocalProtocolError(f"batch {message.batch} after {self._newest}", where="Begin.batch")
                 if not self.can_begin(message.ops):
                     raise errors.LocalProtocolError(f"too much is under way for {message.ops} ops", where="Begin.ops")
-                self._out.open(message.batch)
+                self._link.outgoing.open(message.batch)
                 self._newest = message.batch
                 self._batches[message.batch] = _Batch(message.ops)
             case messages.Copy():
@@ -92,9 +92,9 @@ class LaptopSession(session.Session):
             self._batches[message.batch].committed = True
         elif isinstance(message, messages.Abort):
             del self._batches[message.batch]
-            self._out.end(message.batch)
+            self._link.outgoing.end(message.batch)
         elif isinstance(message, messages.Request):
-            self._in.open(message.request)
+            self._link.incoming.open(message.request)
             self._requests.add(message.request)
 
     # ---- batches ---------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ class LaptopSession(session.Session):
         if not batch.committed:
             raise errors.RemoteProtocolError(f"Ack for batch {ack.batch}, which is not committed", where="Ack")
         del self._batches[ack.batch]
-        self._out.settled(ack.batch)
+        self._link.outgoing.settled(ack.batch)
         return msgspec.structs.replace(
             ack,
             problems=(*batch.problems, *ack.problems),
@@ -183,16 +183,16 @@ class LaptopSession(session.Session):
 
     def _check_request(self, message: messages.Request) -> None:
         number = message.request
-        if number < messages.FIRST_NUMBER or number in self._in:
+        if number < messages.FIRST_NUMBER or number in self._link.incoming:
             raise errors.LocalProtocolError(f"the number {number} is taken", where="Request.request")
-        if not self._in.can_open():
+        if not self._link.incoming.can_open():
             raise errors.LocalProtocolError("too many requests are open", where="Request")
 
     def _answered(self, done: messages.Done) -> None:
         if done.request not in self._requests:
             raise errors.RemoteProtocolError(f"Done for {done.request}, which was not asked", where="Done.request")
         self._requests.remove(done.request)
-        self._in.end(done.request)
+        self._link.incoming.end(done.request)
 
 
 class _Batch:

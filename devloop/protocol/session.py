@@ -24,95 +24,14 @@ from __future__ import annotations
 
 import abc
 import math
-from typing import ClassVar, Final
-
-import msgspec
+from typing import ClassVar
 
 from devloop import __version__, errors
-from devloop.protocol import codec, commands, flow, handshake, messages, outbox, state, version
+from devloop.protocol import codec, farewell, flow, handshake, link, messages, state, version
+from devloop.protocol.events import Authenticated, Closed, Event, Opened
+from devloop.protocol.link import Statistics
 
-PING_AFTER_S: Final = 3.0
-"""A peer that was silent for so long is asked. Below the 5 s in which a person notices, and one frame in 3 s is
-nothing even on an idle link."""
-
-SILENT_AFTER_S: Final = 8.0
-"""A peer that was silent for so long is gone: a half-open link must be found within 10 s. Five seconds for an answer
-are enough for a lost packet to be sent again several times."""
-
-_STALLED_S: Final = 1.0
-"""A tick that comes so late means that this side slept, or was stopped: frames may be waiting unread."""
-
-# So that a Bye fits into what a stranger may send; no message for people is longer.
-_MAX_WORDS: Final = 300
-
-
-class Authenticated(msgspec.Struct, frozen=True):
-    """The peer has proved that it knows the key. The agent's shell answers with `AgentHello`.
-
-    Attributes:
-        peer_version: devloop's version there.
-    """
-
-    peer_version: str
-
-
-class Opened(msgspec.Struct, frozen=True):
-    """The session is open.
-
-    Attributes:
-        features: What both sides can do.
-        minor: The lower of both minor versions.
-    """
-
-    features: frozenset[str]
-    minor: int
-
-
-class Closed(msgspec.Struct, frozen=True):
-    """The session has closed; the last event. The shell sends the remaining frames and closes the link.
-
-    Attributes:
-        error: Why; None where this side ended it in order.
-        by_peer: The peer said `Bye`, or its connection ended.
-    """
-
-    error: errors.DevloopError | None
-    by_peer: bool = False
-
-
-Event = messages.Message | commands.Command | Authenticated | Opened | Closed
-
-
-class Statistics(msgspec.Struct, frozen=True):
-    """A session's figures now.
-
-    Attributes:
-        state: Where it stands.
-        sent_frames: Frames taken by the shell.
-        sent_bytes: Their bytes.
-        received_frames: Frames that came.
-        received_bytes: Their bytes.
-        queued_bytes: Bulk that waits for the shell.
-        in_flight_bytes: Bulk under way, as far as is known.
-        window_bytes: How much bulk may be under way.
-        rate_bytes_per_s: What the link carries; 0 until measured.
-        rtt_s: The last round trip; None until measured.
-        held_bytes: Bulk that came and was not dealt with.
-        streams: The outgoing streams.
-    """
-
-    state: state.State
-    sent_frames: int
-    sent_bytes: int
-    received_frames: int
-    received_bytes: int
-    queued_bytes: int
-    in_flight_bytes: int
-    window_bytes: int
-    rate_bytes_per_s: float
-    rtt_s: float | None
-    held_bytes: int
-    streams: tuple[flow.StreamStatistics, ...]
+__all__ = ["Authenticated", "Closed", "Event", "Opened", "Session", "Statistics"]
 
 
 class Session(abc.ABC):
@@ -130,31 +49,15 @@ class Session(abc.ABC):
     role: ClassVar[state.Role]
 
     def __init__(self, key: bytes, nonce: bytes, now_s: float) -> None:
-        self._key = key
-        self._nonce = nonce
+        self._handshake = handshake.Handshake(self.role, key, nonce, __version__)
         self._state = state.State.AWAIT_NONCE
         self._events: list[Event] = []
-        self._outbox = outbox.Outbox()
-        self._reader = codec.FrameReader()
-        self._writer = codec.FrameWriter()
-        self._sent_bytes = 0
-        self._received_bytes = 0
-        # the limits of either side are known with its hello; nothing of bulk is allowed before
-        self._out = flow.Outgoing(messages.Limits())
-        self._in = flow.Incoming(messages.Limits())
+        self._link = link.Link(now_s)
         self._own_hello: messages.AgentHello | messages.LaptopHello | None = None
         self._peer_hello: messages.AgentHello | messages.LaptopHello | None = None
-        self._peer_nonce: messages.Nonce | None = None
         self.features: frozenset[str] = frozenset()
         """What both sides can do; empty until open."""
-        self._now_s = now_s
-        self._heard_s = now_s
-        self._ping_sent_s: float | None = None
-        self._ping_token = 0
-        # one is enough, so a flood of pings costs no memory
-        self._pong_due: int | None = None
-        self._rtt_s: float | None = None
-        self._say(handshake.first_message(nonce, __version__))
+        self._say(self._handshake.first)
 
     # ---- what came -------------------------------------------------------------------------------------------
 
@@ -165,14 +68,11 @@ class Session(abc.ABC):
             frame: One whole frame.
             now_s: The time.
         """
-        self._now_s = now_s
         if self.closed:
             return
         try:
-            proved = state.is_proved(self._state)
-            message = self._reader.message(frame, codec.MAX_FRAME_BYTES if proved else codec.MAX_STRANGER_FRAME_BYTES)
-            self._received_bytes += len(frame)
-            self._heard_s = now_s
+            max_bytes = codec.MAX_FRAME_BYTES if self._proved else codec.MAX_STRANGER_FRAME_BYTES
+            message = self._link.receive(frame, max_bytes, now_s)
             self._state = state.after_receiving(self.role, self._state, type(message))
             self._handle(message)
         except errors.LinkError as error:
@@ -216,7 +116,7 @@ class Session(abc.ABC):
 
     def can_open(self) -> bool:
         """Say whether the peer takes another batch or answer now."""
-        return not self.closed and self._out.can_open()
+        return not self.closed and self._link.outgoing.can_open()
 
     def can_begin(self, ops: int) -> bool:
         """Say whether the peer takes a batch of so many ops now. Only the laptop's half has more to say to that."""
@@ -235,9 +135,7 @@ class Session(abc.ABC):
         Raises:
             LocalProtocolError: There is no such stream.
         """
-        if self.closed:
-            return True
-        return self._out.can_send(stream, size + messages.FRAME_COST_BYTES, self._outbox.queued_bytes)
+        return self.closed or self._link.can_send(stream, size + messages.FRAME_COST_BYTES)
 
     def send_bulk(self, message: messages.Bulk) -> None:
         """Send a bulk message that `can_send` allowed.
@@ -249,18 +147,12 @@ class Session(abc.ABC):
             return
         self._require_feature(message, errors.LocalProtocolError)
         state.after_sending(self.role, self._state, type(message))
-        cost = messages.cost(message)
-        if not self._out.can_send(message.stream, cost, self._outbox.queued_bytes):
-            raise errors.LocalProtocolError(f"stream {message.stream} has no credit for {cost} bytes", where="stream")
-        body = codec.encode(message)
-        urgent = self._out.spend(message.stream, cost)
-        self._outbox.put(outbox.Item(body, cost, urgent), message.stream)
+        self._link.queue_bulk(message)
 
     @property
     def frame_bytes(self) -> int:
         """How much `data` a bulk message should hold now: little on a slow link, so that frames take turns."""
-        share = self._out.link.window_bytes // 4 - 2 * messages.FRAME_COST_BYTES
-        return min(messages.MAX_DATA_BYTES, share)
+        return self._link.frame_bytes
 
     def consumed(self, stream: int, size: int) -> None:
         """Give back credit for bulk that came and was dealt with.
@@ -273,7 +165,7 @@ class Session(abc.ABC):
             LocalProtocolError: More is given back than came.
         """
         if not self.closed:
-            self._in.consumed(stream, size)
+            self._link.incoming.consumed(stream, size)
 
     def next_frame(self, now_s: float | None = None) -> bytes | None:
         """Return the next frame to send, or None.
@@ -282,21 +174,9 @@ class Session(abc.ABC):
             now_s: The time. A shell that has it at hand passes it, so that the link's rate is measured better after a
                 pause; else it is as late as at the last `receive` or `tick`.
         """
-        if now_s is not None:
-            self._now_s = now_s
-        if self._pong_due is not None:
-            self._queue(messages.Pong(self._pong_due))
-            self._pong_due = None
-        if self._in.due and not self.closed:
-            self._queue(self._in.take())
-        item = self._outbox.take()
-        if item is None:
-            return None
-        if item.cost:
-            self._out.link.handed_over(item.cost, item.urgent, self._now_s)
-        frame = self._writer.frame(item.body)
-        self._sent_bytes += len(frame)
-        return frame
+        if not self.closed:
+            self._link.queue_due()
+        return self._link.next_frame(now_s)
 
     # ---- its end ---------------------------------------------------------------------------------------------
 
@@ -313,61 +193,33 @@ class Session(abc.ABC):
     def close(self, bye: messages.Bye) -> None:
         """End the session in order: control messages that wait still go, then `bye`."""
         if not self.closed:
-            self._outbox.drop_streams()
+            self._link.outbox.drop_streams()
             self._queue(bye)
             self._shut(Closed(None))
 
     def fail(self, error: errors.DevloopError) -> None:
         """End the session because of an error; the peer is told which kind it was."""
         if not self.closed:
-            self._outbox.drop_all()
-            self._queue(_farewell(error))
-            self._shut(Closed(error))
+            self._end(error, farewell.to_bye(error))
 
     # ---- time ------------------------------------------------------------------------------------------------
 
     @property
     def next_tick_s(self) -> float:
         """When `tick` is to be called at the latest; infinity once the session has closed."""
-        if self.closed:
-            return math.inf
-        asked = self._ping_sent_s is not None or not state.is_proved(self._state)
-        return self._heard_s + (SILENT_AFTER_S if asked else PING_AFTER_S)
+        return math.inf if self.closed else self._link.next_tick_s(self._proved)
 
     def tick(self, now_s: float) -> None:
         """Note the time: ask a silent peer, and give up one that does not answer."""
-        late_s = now_s - self.next_tick_s
-        self._now_s = now_s
-        if late_s < 0 or self.closed:
+        if self.closed:
             return
-        proved = state.is_proved(self._state)
-        if late_s > _STALLED_S and proved:
-            # the silence may be this side's own, so the peer gets a fresh question and the time to answer it
-            self._heard_s = now_s - PING_AFTER_S
-            self._ping_sent_s = None
-        if now_s - self._heard_s >= SILENT_AFTER_S:
-            silent = f"nothing was heard from the other side for {now_s - self._heard_s:.0f} s"
-            self._end_silent(errors.LinkError(silent, hint="devloop connects again by itself"))
-        else:
-            # a stranger is not asked: its next tick is when its time is over
-            self._ping()
+        silent = self._link.tick(now_s, self._proved)
+        if silent is not None:
+            self._end(silent, messages.Bye(messages.Refusal.SILENT, silent.message, silent.hint))
 
     def statistics(self) -> Statistics:
         """Return the session's figures now."""
-        return Statistics(
-            state=self._state,
-            sent_frames=self._writer.count,
-            sent_bytes=self._sent_bytes,
-            received_frames=self._reader.count,
-            received_bytes=self._received_bytes,
-            queued_bytes=self._outbox.queued_bytes,
-            in_flight_bytes=self._out.link.in_flight_bytes,
-            window_bytes=self._out.link.window_bytes,
-            rate_bytes_per_s=self._out.link.rate,
-            rtt_s=self._rtt_s,
-            held_bytes=self._in.held_bytes,
-            streams=self._out.statistics(),
-        )
+        return self._link.statistics(self._state)
 
     # ---- for the halves --------------------------------------------------------------------------------------
 
@@ -375,31 +227,24 @@ class Session(abc.ABC):
         """Do what a message that came means, or hand it to the half."""
         self._require_feature(message, errors.RemoteProtocolError)
         match message:
-            case messages.Ping():
-                self._pong_due = message.token
-                if self._rtt_s is None:
-                    self._ping()
-            case messages.Pong():
-                self._ponged(message.token)
-            case messages.Credit():
-                self._out.credited(message, self._now_s)
+            case messages.Ping() | messages.Pong() | messages.Credit():
+                self._link.maintain(message)
             case messages.Bye():
-                self._shut(Closed(_meaning(message, self.role), by_peer=True))
+                self._shut(Closed(farewell.to_error(message, self.role.other), by_peer=True))
             case messages.Nonce():
-                handshake.check_nonce(self.role, __version__, message)
-                self._peer_nonce = message
+                self._handshake.take_nonce(message)
                 self._received(message)
             case messages.Proof():
-                handshake.check_proof(self._proof(_other(self.role)), message)
+                peer_version = self._handshake.take_proof(message)
                 self._received(message)
-                self._events.append(Authenticated(self._peer().version))
+                self._events.append(Authenticated(peer_version))
             case messages.AgentHello() | messages.LaptopHello():
                 self._peer_hello = message
-                self._out = flow.Outgoing(message.limits)
+                self._link.outgoing = flow.Outgoing(message.limits)
                 self._events.append(message)
             case _:
                 if isinstance(message, messages.Bulk):
-                    self._in.received(message)
+                    self._link.incoming.received(message)
                 self._received(message)
 
     @abc.abstractmethod
@@ -414,7 +259,7 @@ class Session(abc.ABC):
         """Keep the account that both halves have of what was queued."""
         if isinstance(message, messages.AgentHello | messages.LaptopHello):
             self._own_hello = message
-            self._in = flow.Incoming(message.limits)
+            self._link.incoming = flow.Incoming(message.limits)
 
     def _say(self, message: messages.Control) -> None:
         """Queue a message that the session sends by itself."""
@@ -422,17 +267,7 @@ class Session(abc.ABC):
         self._queue(message)
 
     def _queue(self, message: messages.Control) -> None:
-        self._outbox.put(outbox.Item(codec.encode(message)), messages.stream_of(message))
-
-    def _proof(self, role: state.Role) -> messages.Proof:
-        """Return what the proof of a role must be on this link."""
-        mine, theirs = self._nonce, self._peer().nonce
-        laptop, agent = (mine, theirs) if self.role is state.Role.LAPTOP else (theirs, mine)
-        return handshake.proof(self._key, role, laptop, agent)
-
-    def _peer(self) -> messages.Nonce:
-        assert self._peer_nonce is not None, "the state table lets nothing through before the peer's nonce"
-        return self._peer_nonce
+        self._link.queue(message)
 
     def _opened(self) -> None:
         """Note that the session is open, and agree on features."""
@@ -443,71 +278,21 @@ class Session(abc.ABC):
 
     # ---- its own ---------------------------------------------------------------------------------------------
 
+    @property
+    def _proved(self) -> bool:
+        return state.is_proved(self._state)
+
     def _require_feature(self, message: messages.Message, error: type[errors.ProtocolError]) -> None:
         needed = version.NEEDED.get(type(message).__name__)
         if needed is not None and needed not in self.features and self._state is state.State.OPEN:
             name = type(message).__name__
             raise error(f"{name} needs the feature {needed}, which the two sides did not agree on", where=name)
 
-    def _ping(self) -> None:
-        if self._ping_sent_s is None:
-            self._ping_token += 1
-            self._ping_sent_s = self._now_s
-            self._queue(messages.Ping(self._ping_token))
-
-    def _ponged(self, token: int) -> None:
-        if self._ping_sent_s is None or token > self._ping_token:
-            raise errors.RemoteProtocolError("a pong that nobody asked for", where="Pong.token")
-        if token == self._ping_token:
-            self._rtt_s = max(0.0, self._now_s - self._ping_sent_s)
-            self._out.link.round_trip(self._rtt_s)
-            self._ping_sent_s = None
-
-    def _end_silent(self, error: errors.LinkError) -> None:
-        self._outbox.drop_all()
-        self._queue(messages.Bye(messages.Refusal.SILENT, error.message, error.hint))
+    def _end(self, error: errors.DevloopError, bye: messages.Bye) -> None:
+        self._link.outbox.drop_all()
+        self._queue(bye)
         self._shut(Closed(error))
 
     def _shut(self, event: Closed) -> None:
         self._state = state.State.CLOSED
-        self._pong_due = None
         self._events.append(event)
-
-
-def _other(role: state.Role) -> state.Role:
-    return state.Role.AGENT if role is state.Role.LAPTOP else state.Role.LAPTOP
-
-
-def _farewell(error: errors.DevloopError) -> messages.Bye:
-    """Return what to tell the peer about an error that ends the session."""
-    match error:
-        case errors.SkewError():
-            reason = messages.Refusal.MAJOR
-        case errors.AuthError():
-            reason = messages.Refusal.PROOF
-        case errors.OwnedError():
-            reason = messages.Refusal.OWNED
-        case errors.ProtocolError():
-            reason = messages.Refusal.PROTOCOL
-        case _:
-            reason = messages.Refusal.STOPPING
-    owner = error.owner if isinstance(error, errors.OwnedError) else ""
-    return messages.Bye(reason, error.message[:_MAX_WORDS], error.hint[:_MAX_WORDS], owner[:_MAX_WORDS])
-
-
-def _meaning(bye: messages.Bye, role: state.Role) -> errors.DevloopError:
-    """Return the error that the peer's `Bye` means on this side."""
-    who = _other(role)
-    match bye.reason:
-        case messages.Refusal.MAJOR:
-            return errors.SkewError(bye.message, hint=bye.hint)
-        case messages.Refusal.PROOF:
-            return errors.AuthError(f"the {who} refused: {bye.message}", hint=bye.hint)
-        case messages.Refusal.EPOCH | messages.Refusal.OWNED:
-            return errors.OwnedError(bye.message, hint=bye.hint, owner=bye.owner)
-        case messages.Refusal.ROOTS:
-            return errors.AgentError(bye.message, hint=bye.hint)
-        case messages.Refusal.PROTOCOL:
-            return errors.ProtocolError(f"the {who} ended the session: {bye.message}", hint=bye.hint)
-        case messages.Refusal.SILENT | messages.Refusal.STOPPING:
-            return errors.LinkError(f"the {who} ended the session: {bye.message}", hint=bye.hint)

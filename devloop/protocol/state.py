@@ -43,6 +43,11 @@ class Role(enum.StrEnum):
     LAPTOP = "laptop"
     AGENT = "agent"
 
+    @property
+    def other(self) -> Role:
+        """The half at the other end of the link."""
+        return Role.AGENT if self is Role.LAPTOP else Role.LAPTOP
+
 
 class State(enum.StrEnum):
     """Where a session half stands; told in the module's docstring."""

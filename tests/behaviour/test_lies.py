@@ -35,7 +35,7 @@ def forge(bench: Bench, message: messages.Message) -> None:
     """Send what the agent's own session would never send."""
     assert bench.agent.driver is not None
     half = bench.agent.driver.session
-    half._outbox.put(outbox.Item(codec._encoder.encode(message)), None)
+    half._link.outbox.put(outbox.Item(codec._encoder.encode(message)), None)
     bench.agent.driver._frames.set()
 
 
@@ -185,9 +185,9 @@ async def test_an_agent_of_another_major_version_is_told_with_the_fix(tmp_path: 
 
     def newer(self: agent.AgentSession, key: bytes, own: bytes, now_s: float) -> None:
         half_of(self, key, own, now_s)
-        while self._outbox.take() is not None:
+        while self._link.outbox.take() is not None:
             pass
-        self._outbox.put(outbox.Item(codec.encode(nonce)), None)
+        self._link.outbox.put(outbox.Item(codec.encode(nonce)), None)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(agent.AgentSession, "__init__", newer)

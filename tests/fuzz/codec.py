@@ -57,7 +57,7 @@ def one_batch(raw: bytes) -> None:
         assembly.feed(listing)
     with contextlib.suppress(errors.RemoteProtocolError):
         message = codec.FrameReader().message(bytes(4) + raw)
-        if assembly.takes(message):
+        if isinstance(message, samples.BATCH_KINDS):
             assembly.feed(message)
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
+from devloop import errors
 from devloop.protocol import agent, codec, handshake, laptop, messages, session, state, version
 
 KEY = b"k" * 32
@@ -136,10 +137,19 @@ class Playbook:
         return "\n".join([*self.log, f"expected {expected!r}"])
 
 
-def closed_with(error: type[Exception], words: str = "") -> Callable[[Any], bool]:
-    """Return a predicate: the event is a `Closed` with this kind of error, whose message holds the words."""
+def closed_with(error: type[errors.DevloopError], words: str = "", where: str = "") -> Callable[[Any], bool]:
+    """Return a predicate: the event is a `Closed` with this kind of error, whose message holds the words.
+
+    Args:
+        error: The kind.
+        words: Some of its message.
+        where: What the error of a protocol is about, such as `Ack.problems`; empty for anything.
+    """
     return lambda event: (
-        isinstance(event, session.Closed) and isinstance(event.error, error) and words in str(event.error)
+        isinstance(event, session.Closed)
+        and isinstance(event.error, error)
+        and words in str(event.error)
+        and (not where or getattr(event.error, "where", "") == where)
     )
 
 
@@ -169,6 +179,21 @@ def open_laptop(limits: messages.Limits | None = None, **hello: Any) -> Playbook
     play.does(lambda half: half.send(laptop_hello(limits))).sends(messages.LaptopHello)
     play.gets(messages.Welcome(1)).tells(session.Opened).sends(messages.Ping(1)).gets(messages.Pong(1))
     return play
+
+
+def part(size: int, stream: int = 16) -> messages.Part:
+    """Return a piece of an answer, of so many bytes."""
+    return messages.Part(stream, size, messages.Codec.RAW, bytes(size))
+
+
+def output(data: bytes) -> messages.Output:
+    """Return lines of the app."""
+    return messages.Output(messages.OUTPUT_STREAM, "app", False, 0, data)
+
+
+def answering() -> Playbook:
+    """Return an agent's half with request 16 open."""
+    return open_agent().gets(messages.Request(16, messages.Ask.MANIFEST)).tells(messages.Request)
 
 
 class Pair:

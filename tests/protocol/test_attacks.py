@@ -11,12 +11,13 @@ from devloop.protocol import bodies, codec, messages, session
 from tests.protocol import playbook as play
 
 
-def refused(subject: play.Playbook, words: str = "") -> None:
+def refused(subject: play.Playbook, words: str, where: str) -> None:
     events = subject.half.events()
     end = events[-1]
     assert isinstance(end, session.Closed)
     assert isinstance(end.error, errors.RemoteProtocolError)
     assert words in str(end.error)
+    assert end.error.where == where
     subject.sends(play.bye(messages.Refusal.PROTOCOL)).quiet()
 
 
@@ -30,7 +31,7 @@ def test_an_oversized_frame_is_refused_unread() -> None:
         assert tracemalloc.get_traced_memory()[0] - before < 50_000
     finally:
         tracemalloc.stop()
-    refused(subject, "allowed are 262144")
+    refused(subject, "allowed are 262144", "frame 3")
 
 
 @pytest.mark.parametrize("path", [b"../x", b"/x", b"a/../../x", b"a\0b", b".git/x", b"a/.devloop/x"])
@@ -39,7 +40,7 @@ def test_a_path_out_of_the_root_ends_the_session(path: bytes) -> None:
     listing = next(iter(bodies.listings([raw])))
     subject = play.open_agent().gets(messages.Begin(16, 1))
     subject.gets(messages.Ops(16, len(listing), messages.Codec.RAW, listing))
-    refused(subject)
+    refused(subject, "", "WireOp.path")
 
 
 def test_a_bomb_in_a_batch_ends_the_session_at_no_cost() -> None:
@@ -53,11 +54,11 @@ def test_a_bomb_in_a_batch_ends_the_session_at_no_cost() -> None:
         assert tracemalloc.get_traced_memory()[1] < 2 << 20
     finally:
         tracemalloc.stop()
-    refused(subject)
+    refused(subject, "", "Chunk")
 
 
 def test_a_billion_ops_end_the_session() -> None:
-    refused(play.open_agent().gets(messages.Begin(16, 10**9)), "ops announced")
+    refused(play.open_agent().gets(messages.Begin(16, 10**9)), "ops announced", "Begin.ops")
 
 
 def test_batches_without_end_do_not_fill_the_memory() -> None:
@@ -98,4 +99,4 @@ def test_a_peer_that_floods_with_control_makes_no_queue() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01" + bytes(500)])
 def test_another_protocol_is_refused(data: bytes) -> None:
-    refused(play.open_agent().gets_frame(data))
+    refused(play.open_agent().gets_frame(data), "", "frame 3")

@@ -3,7 +3,7 @@
 import pytest
 
 from devloop import errors
-from devloop.protocol import agent, codec, handshake, laptop, messages, session, state
+from devloop.protocol import agent, codec, handshake, keepalive, laptop, messages, session, state
 from tests.protocol import playbook as play
 
 
@@ -162,14 +162,14 @@ def test_a_stranger_may_send_only_short_frames() -> None:
 
 
 def test_a_stranger_that_says_nothing_is_given_up() -> None:
-    subject = fresh_agent().sends(messages.Nonce).waits(session.SILENT_AFTER_S)
+    subject = fresh_agent().sends(messages.Nonce).waits(keepalive.SILENT_AFTER_S)
     subject.tells(play.closed_with(errors.LinkError, "nothing was heard")).sends(play.bye(messages.Refusal.SILENT))
 
 
 def test_hellos_may_be_long_and_slow() -> None:
     subject = fresh_laptop().sends(messages.Nonce).gets(nonce(play.AGENT_NONCE)).sends(messages.Proof)
     subject.gets(proof(state.Role.AGENT)).tells(session.Authenticated)
-    subject.waits(session.PING_AFTER_S).sends(messages.Ping).gets(messages.Pong(1))
+    subject.waits(keepalive.PING_AFTER_S).sends(messages.Ping).gets(messages.Pong(1))
     subject.gets(play.agent_hello(roots=500)).tells(messages.AgentHello).quiet()
 
 

@@ -1,13 +1,14 @@
-"""One good message of each kind, and strategies for any."""
+"""One good message of each kind, what messages are on the wire, and strategies for any."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 
 from devloop.core import entry, problem
-from devloop.protocol import messages
+from devloop.protocol import codec, messages, state
 from tests.protocol import playbook
 
 FILE = entry.file(b"d" * 32, 5, executable=True)
@@ -44,6 +45,19 @@ SAMPLES: tuple[messages.Message, ...] = (
     messages.HookStarted("pip"),
     messages.HookDone("pip", True, "exit 0", 12),
 )
+
+
+# What an open agent gets and neither the link, nor the session, nor its shell deals with.
+BATCH_KINDS = tuple(
+    kind
+    for kind in state.TABLE[state.Role.AGENT][state.State.OPEN, state.Way.RECEIVE]
+    if kind not in {messages.Ping, messages.Pong, messages.Credit, messages.Bye, messages.Rules, messages.Request}
+)
+
+
+def wire(message: messages.Message) -> Any:
+    """Return what a message is on the wire, as the plain values of its msgpack array: the tag, then the fields."""
+    return msgspec.msgpack.decode(codec.encode(message))
 
 
 COUNTS = st.integers(0, 2**62)

@@ -1,10 +1,8 @@
 """Frames: what was encoded comes back, and everything else is the peer's error."""
 
-import contextlib
-
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from devloop import errors
@@ -72,7 +70,10 @@ def test_a_message_that_does_not_fit_is_this_sides_error() -> None:
 
 def test_the_largest_data_fits_with_the_most_numbers() -> None:
     ops = tuple(range(2_000_000 - 2048, 2_000_000))
-    codec.encode(messages.Pack(2**62, ops, 2**62, messages.Codec.RAW, bytes(messages.MAX_DATA_BYTES)))
+    pack = messages.Pack(2**62, ops, 2**62, messages.Codec.RAW, bytes(messages.MAX_DATA_BYTES))
+    largest = codec.FrameWriter().frame(codec.encode(pack))
+    assert messages.MAX_DATA_BYTES < len(largest) <= codec.MAX_FRAME_BYTES
+    assert codec.FrameReader().message(largest) == pack
 
 
 BAD = {
@@ -103,10 +104,21 @@ def test_what_is_not_a_message_is_refused(raw: bytes) -> None:
     refused(frame(raw), "not a message")
 
 
-@given(st.binary(max_size=200))
+GOOD = [codec.encode(sample) for sample in samples.SAMPLES]
+
+
+@given(st.one_of(st.binary(max_size=200), st.builds(lambda good, at: good[:at], st.sampled_from(GOOD), st.integers(0))))
+@example(GOOD[0])
+@example(b"")
 def test_any_bytes_give_a_message_or_the_peers_error(raw: bytes) -> None:
-    with contextlib.suppress(errors.RemoteProtocolError):
-        codec.FrameReader().message(frame(raw))
+    reader = codec.FrameReader()
+    try:
+        message = reader.message(frame(raw))
+    except errors.RemoteProtocolError as error:
+        assert error.where == "frame 0"
+    else:
+        assert isinstance(message, messages.Message)
+        assert codec.FrameReader().message(frame(codec.encode(message))) == message
 
 
 def test_fields_that_a_newer_peer_appends_are_passed_over() -> None:

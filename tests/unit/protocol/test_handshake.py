@@ -35,7 +35,9 @@ def test_only_the_expected_proof_passes() -> None:
 
 
 def test_the_peers_version_is_not_compared() -> None:
-    handshake.check_nonce(state.Role.LAPTOP, "0.1.0", messages.Nonce("devloop", 1, ONE, "0.9.9"))
+    subject = handshake.Handshake(state.Role.LAPTOP, b"key", ONE, "0.1.0")
+    subject.take_nonce(messages.Nonce("devloop", 1, TWO, "0.9.9"))
+    assert subject.take_proof(handshake.proof(b"key", state.Role.AGENT, ONE, TWO)) == "0.9.9"
 
 
 def test_skew_reads_the_same_on_both_sides() -> None:
@@ -49,3 +51,36 @@ def test_skew_reads_the_same_on_both_sides() -> None:
         == ("bring the laptop to the agent's version: pip install --upgrade 'devloop-k8s==0.2.0'")
     )
     assert at_laptop.exit_status is errors.Exit.SKEW
+
+
+def both(key: bytes = b"key", agent_key: bytes = b"key") -> tuple[handshake.Handshake, handshake.Handshake]:
+    """Return a laptop's and an agent's handshake that have each other's nonce."""
+    laptop = handshake.Handshake(state.Role.LAPTOP, key, ONE, "0.1.0")
+    agent = handshake.Handshake(state.Role.AGENT, agent_key, TWO, "0.2.0")
+    laptop.take_nonce(agent.first)
+    agent.take_nonce(laptop.first)
+    return laptop, agent
+
+
+def test_two_sides_with_one_key_accept_each_other_and_tell_the_version() -> None:
+    laptop, agent = both()
+    assert agent.take_proof(laptop.proof()) == "0.1.0"
+    assert laptop.take_proof(agent.proof()) == "0.2.0"
+
+
+def test_neither_another_key_nor_its_own_proof_passes() -> None:
+    laptop, agent = both(agent_key=b"another")
+    with pytest.raises(errors.AuthError):
+        agent.take_proof(laptop.proof())
+    with pytest.raises(errors.AuthError):
+        laptop.take_proof(agent.proof())
+    with pytest.raises(errors.AuthError):
+        laptop.take_proof(laptop.proof())
+
+
+def test_a_nonce_of_another_protocol_is_refused() -> None:
+    subject = handshake.Handshake(state.Role.LAPTOP, b"key", ONE, "0.1.0")
+    with pytest.raises(errors.RemoteProtocolError, match="does not speak"):
+        subject.take_nonce(messages.Nonce("http", 1, TWO, ""))
+    with pytest.raises(errors.SkewError):
+        subject.take_nonce(messages.Nonce("devloop", 2, TWO, "0.2.0"))

@@ -64,23 +64,23 @@ def test_what_makes_no_sense_from_the_agent_ends_the_session(message: messages.M
 
 
 @pytest.mark.parametrize(
-    "step",
+    ("message", "words"),
     [
-        lambda half: half.send(messages.Begin(16, 1)),
-        lambda half: half.send(messages.Begin(15, 1)),
-        lambda half: half.send(messages.Commit(17)),
-        lambda half: half.send(messages.Abort(17)),
-        lambda half: half.send(messages.Cancel(17, (0,))),
-        lambda half: half.send(messages.Copy(17, 0, 0, b"x")),
-        lambda half: half.send(messages.Request(3, messages.Ask.SWEEP)),
-        lambda half: half.send(messages.Request(20, messages.Ask.SWEEP)),
-        lambda half: half.send(messages.Need(16, (0,))),
+        (messages.Begin(16, 1), "batch 16 after 16"),
+        (messages.Begin(15, 1), "batch 15 after 16"),
+        (messages.Commit(17), "Commit for batch 17, which is not under way"),
+        (messages.Abort(17), "Abort for batch 17, which is not under way"),
+        (messages.Cancel(17, (0,)), "Cancel for batch 17, which is not under way"),
+        (messages.Copy(17, 0, 0, b"x"), "Copy for batch 17, which is not under way"),
+        (messages.Request(3, messages.Ask.SWEEP), "the number 3 is taken"),
+        (messages.Request(20, messages.Ask.SWEEP), "the number 20 is taken"),
+        (messages.Need(16, (0,)), "must not send Need"),
     ],
 )
-def test_what_makes_no_sense_to_the_agent_is_not_sent(step: Callable[[laptop.LaptopSession], None]) -> None:
+def test_what_makes_no_sense_to_the_agent_is_not_sent(message: messages.Control, words: str) -> None:
     subject = sending(messages.Begin(16, 0), messages.Request(20, messages.Ask.SWEEP))
-    with pytest.raises(errors.LocalProtocolError):
-        subject.does(step)
+    with pytest.raises(errors.LocalProtocolError, match=words):
+        subject.half.send(message)
     subject.quiet()
 
 
@@ -161,42 +161,51 @@ UNSAFE = [b"../x", b"/x", b"a/../../x", b"a\0b", b".git/x", b"a/.devloop/x", b""
 
 @pytest.mark.parametrize("path", UNSAFE)
 @pytest.mark.parametrize(
-    "make",
+    ("where", "make"),
     [
-        lambda path: messages.Ack(16, 16, ROOTS, (messages.WireProblem(0, path, problem.Reason.IO, "bad"),)),
-        lambda path: messages.Ack(16, 16, ROOTS, (), ((1, path),)),
-        lambda path: messages.Problems(16, (messages.WireProblem(0, path, problem.Reason.IO, "bad"),)),
-        lambda path: messages.Findings(0, (messages.WireDrift(path, FILE, None),), 1, (), 0, 0),
-        lambda path: messages.Findings(0, (), 0, (path,), 1, 0),
-        lambda path: messages.Findings(0, (), 0, (), 0, 0, ((path, FILE),)),
+        (
+            "Ack.problems",
+            lambda path: messages.Ack(16, 16, ROOTS, (messages.WireProblem(0, path, problem.Reason.IO, "bad"),)),
+        ),
+        ("Ack.overwritten", lambda path: messages.Ack(16, 16, ROOTS, (), ((1, path),))),
+        (
+            "Problems.problems",
+            lambda path: messages.Problems(16, (messages.WireProblem(0, path, problem.Reason.IO, "bad"),)),
+        ),
+        ("Findings.drift", lambda path: messages.Findings(0, (messages.WireDrift(path, FILE, None),), 1, (), 0, 0)),
+        ("Findings.extra", lambda path: messages.Findings(0, (), 0, (path,), 1, 0)),
+        ("Findings.pulls", lambda path: messages.Findings(0, (), 0, (), 0, 0, ((path, FILE),))),
     ],
 )
 def test_a_path_from_the_agent_that_is_not_safe_ends_the_session(
-    make: Callable[[bytes], messages.Message], path: bytes
+    where: str, make: Callable[[bytes], messages.Message], path: bytes
 ) -> None:
     subject = sending(messages.Begin(16, 0), messages.Commit(16)).gets(make(path))
-    subject.tells(play.closed_with(errors.RemoteProtocolError)).sends(play.bye(messages.Refusal.PROTOCOL))
+    subject.tells(play.closed_with(errors.RemoteProtocolError, where=where)).sends(play.bye(messages.Refusal.PROTOCOL))
 
 
 @pytest.mark.parametrize(
-    "message",
+    ("message", "words"),
     [
-        messages.Ack(16, 16, ()),
-        messages.Ack(16, 16, (bytes(32),) * 3),
-        messages.Ack(16, 16, (bytes(32), b"short")),
-        messages.Ack(16, 16, ROOTS, (messages.WireProblem(2, b"x", problem.Reason.IO, "bad"),)),
-        messages.Ack(16, 16, ROOTS, (), ((2, b"x"),)),
-        messages.Findings(2, (), 0, (), 0, 0),
-        messages.Findings(2**40, (), 0, (), 0, 0),
-        messages.Findings(0, (), 0, (), 0, 0, ((b"x", entry.folder()),)),
-        messages.Findings(0, (), 0, (), 0, 0, ((b"x", entry.Entry(entry.Kind.FILE, False, 1, b"short", b"")),)),
-        messages.Need(16, (1,)),
-        messages.Need(16, (0, 0)),
+        (messages.Ack(16, 16, ()), "0 digests for 2 roots"),
+        (messages.Ack(16, 16, (bytes(32),) * 3), "3 digests for 2 roots"),
+        (messages.Ack(16, 16, (bytes(32), b"short")), "digests for 2 roots"),
+        (messages.Ack(16, 16, ROOTS, (messages.WireProblem(2, b"x", problem.Reason.IO, "bad"),)), "root 2 of 2"),
+        (messages.Ack(16, 16, ROOTS, (), ((2, b"x"),)), "root 2 of 2"),
+        (messages.Findings(2, (), 0, (), 0, 0), "root 2 of 2"),
+        (messages.Findings(2**40, (), 0, (), 0, 0), "root 1099511627776 of 2"),
+        (messages.Findings(0, (), 0, (), 0, 0, ((b"x", entry.folder()),)), "no file to pull"),
+        (
+            messages.Findings(0, (), 0, (), 0, 0, ((b"x", entry.Entry(entry.Kind.FILE, False, 1, b"short", b"")),)),
+            "no file to pull",
+        ),
+        (messages.Need(16, (1,)), "op 1 of batch 16 is needed"),
+        (messages.Need(16, (0, 0)), "op 0 of batch 16 is needed"),
     ],
 )
-def test_what_no_honest_agent_says_ends_the_session(message: messages.Message) -> None:
+def test_what_no_honest_agent_says_ends_the_session(message: messages.Message, words: str) -> None:
     subject = sending(messages.Begin(16, 1), messages.Commit(16)).gets(message)
-    subject.tells(play.closed_with(errors.RemoteProtocolError)).sends(play.bye(messages.Refusal.PROTOCOL))
+    subject.tells(play.closed_with(errors.RemoteProtocolError, words)).sends(play.bye(messages.Refusal.PROTOCOL))
 
 
 def test_a_body_is_needed_once() -> None:

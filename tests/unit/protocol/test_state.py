@@ -24,7 +24,8 @@ def test_every_state_can_end_with_bye_and_the_closed_one_takes_nothing(role: Rol
 
 @pytest.mark.parametrize("role", Role)
 def test_every_message_has_its_place(role: Role) -> None:
-    other = Role.AGENT if role is Role.LAPTOP else Role.LAPTOP
+    other = role.other
+    assert {role, other} == set(Role)
     sent = {kind for where in State for kind in state.TABLE[role][where, Way.SEND]}
     received = {kind for where in State for kind in state.TABLE[other][where, Way.RECEIVE]}
     assert sent == received

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from devloop import errors
-from devloop.protocol import agent, codec, laptop, messages, session
+from devloop.protocol import agent, codec, keepalive, laptop, messages, session
 from devloop.wire import driver
 from tests.protocol import playbook
 from tests.unit.wire import line
@@ -284,8 +284,8 @@ async def test_those_who_wait_for_credit_are_let_go_at_the_end(end: str) -> None
 
 
 async def test_a_peer_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "SILENT_AFTER_S", 0.05)
-    monkeypatch.setattr(session, "PING_AFTER_S", 0.02)
+    monkeypatch.setattr(keepalive, "SILENT_AFTER_S", 0.05)
+    monkeypatch.setattr(keepalive, "PING_AFTER_S", 0.02)
     async with asyncio.timeout(DEADLINE_S):
         here, there = line.pair()
         half = laptop.LaptopSession(playbook.KEY, playbook.LAPTOP_NONCE, asyncio.get_running_loop().time())

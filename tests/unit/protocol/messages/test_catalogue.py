@@ -2,7 +2,6 @@
 
 import typing
 
-import msgspec
 import pytest
 
 from devloop.protocol import messages
@@ -41,17 +40,3 @@ def test_what_belongs_to_a_stream_names_it(sample: messages.Message) -> None:
 def test_an_empty_bulk_message_is_not_free() -> None:
     assert messages.cost(messages.Output(1, "app", False, 0, b"")) == messages.FRAME_COST_BYTES
     assert messages.cost(messages.Output(1, "app", False, 0, b"abc")) == messages.FRAME_COST_BYTES + 3
-
-
-@pytest.mark.parametrize(
-    "limits",
-    [{"stream_credit_bytes": 1 << 20}, {"max_streams": 3}, {"total_credit_bytes": 1 << 20}, {"max_delta_bytes": -1}],
-)
-def test_limits_too_small_to_work_with_are_refused(limits: dict[str, int]) -> None:
-    raw = msgspec.msgpack.encode(messages.Limits(**limits))
-    with pytest.raises(msgspec.ValidationError):
-        msgspec.msgpack.decode(raw, type=messages.Limits)
-
-
-def test_an_unknown_refusal_is_read_as_one_of_the_protocol() -> None:
-    assert messages.Refusal("from the future") is messages.Refusal.PROTOCOL
