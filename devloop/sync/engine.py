@@ -95,6 +95,7 @@ class Replica:
             They are left alone until the laptop changes them.
         extras: What a manifest found that is not managed, and what git lists, until the first scan can judge it.
         in_parts: Its folders were empty when the link was opened, and the last batch of its first sync was not sent.
+        more_parts: Other batches may go before it: all that is to be done is to put what is new.
         synced: Everything is acked.
     """
 
@@ -120,6 +121,7 @@ class Replica:
         self.findings: dict[int, messages.Findings] = {}
         self.next_batch = messages.FIRST_NUMBER
         self.in_parts = False
+        self.more_parts = False
         self.synced = False
         self.started = False
 
@@ -224,6 +226,9 @@ class Engine:
             for path in (*touched, *hidden):
                 self._touch(replica, root, path)
             replica.approved.update(vouched)
+            if delta.gone:
+                # What takes the place of something must go with the deletions that make room for it.
+                replica.more_parts = False
             if first and root in replica.extras:
                 self._reconcile(replica, root, *replica.extras.pop(root))
         return self.advance(now_s)
@@ -322,7 +327,7 @@ class Engine:
         """
         replica = self.replicas.setdefault(name, Replica(name, len(self.sources)))
         replica.up, replica.synced, replica.started = True, False, False
-        replica.in_parts = all(state.fresh and state.empty for state in roots)
+        replica.in_parts = replica.more_parts = all(state.fresh and state.empty for state in roots)
         flights = list(replica.flights.values())
         replica.flights.clear()
         replica.busy = planner.Busy()
@@ -578,17 +583,16 @@ class Engine:
         waits for it, so that an interruption never leaves everything in its place and nothing run.
         """
         found = self._cancel_outdated(replica)
-        while len(replica.flights) < MAX_PARTS:
+        while replica.more_parts and len(replica.flights) < MAX_PARTS:
             part, is_last = self._next_part(replica)
-            if is_last and self._all_scanned:
-                replica.in_parts = bool(replica.flights)
-                break
             if is_last:
-                # One part stays behind while the laptop is being looked at, or there might be no last one.
+                # It stays behind while the laptop is being looked at, or there might be no last one.
+                replica.more_parts = not self._all_scanned
                 break
             for op in part:
                 del replica.pending[op.root, op.path]
             found += self._send(replica, part, now_s, is_part=True)
+        replica.in_parts = replica.more_parts or bool(replica.flights)
         return found
 
     def _next_part(self, replica: Replica) -> tuple[list[ops.Op], bool]:

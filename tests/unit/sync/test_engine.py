@@ -209,6 +209,16 @@ def test_parts_are_bounded_in_bytes_and_in_number() -> None:
     assert [len(send.batch.ops) for send in sent] == [2] * engine.MAX_PARTS
 
 
+def test_what_takes_the_place_of_something_is_no_part() -> None:
+    play = Playbook().opens(fresh=True, empty=True).finds({"b": entry.folder(), "b/x": ONE, **many(engine.PART_OPS)})
+    part = play.one(commands.Send)
+    assert {"b", "b/x"} < {op.path for op in part.batch.ops}
+    play.acks(part)
+    last = play.saves({"b": ONE, **many(2 * engine.PART_OPS)}, "b/x").one(commands.Send)
+    assert last.batch.reload
+    assert {"b", "b/x"} < {op.path for op in last.batch.ops}
+
+
 def test_a_link_that_is_lost_between_parts_goes_on_where_it_was() -> None:
     play = Playbook().opens(fresh=True, empty=True).finds(many(2 * engine.PART_OPS + 1))
     first, second = play.all(commands.Send)

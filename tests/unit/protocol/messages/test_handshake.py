@@ -15,11 +15,11 @@ def test_the_proof_of_who_one_is_on_the_wire() -> None:
 
 
 def test_the_agents_hello_on_the_wire() -> None:
-    root = messages.RootState("/app", "tree", b"d", 7, False, "read-only", False)
+    root = messages.RootState("/app", "tree", b"d", 7, False, "read-only", False, True)
     hello = messages.AgentHello(
         2, frozenset({"copy"}), "0.1.0", "boot", 3, "session", "ann", True, LIMITS, (root,), 1000, 1001
     )
-    limits, state = [3 << 20, 64, 5, 9 << 20], ["/app", "tree", b"d", 7, False, "read-only", False]
+    limits, state = [3 << 20, 64, 5, 9 << 20], ["/app", "tree", b"d", 7, False, "read-only", False, True]
     assert samples.wire(hello) == [
         4, 2, ["copy"], "0.1.0", "boot", 3, "session", "ann", True, limits, [state], 1000, 1001,
     ]  # fmt: skip
