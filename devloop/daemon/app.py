@@ -274,7 +274,8 @@ class Daemon:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 for each in wanted:
-                    await each.flush(timeout_s)
+                    if each.fatal is None:
+                        await each.flush(timeout_s)
                 await self._until(lambda: all(each.settled or each.fatal is not None for each in wanted))
         return {each.name: each.state() for each in wanted}
 
@@ -318,7 +319,7 @@ class Daemon:
 
     async def approve(self, names: Sequence[str] = ()) -> int:
         """Let held deletions go, and take lost folders as they are now; return how many deletions were held."""
-        return sum([await each.approve() for each in self._named(names)])
+        return sum([await each.approve() for each in self._named(names) if each.fatal is None])
 
     async def _restart(self, args: Mapping[str, Any]) -> Any:
         await self.restart(_names(args))

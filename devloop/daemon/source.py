@@ -328,6 +328,9 @@ class Source:
         The scanner remembers what it found and finds it only once, so a caller who is cancelled meanwhile, such as a
         flush that waited long enough, does not keep it from the owner.
         """
+        if self._ended:
+            # A service that stopped while others go on has nothing to look with, whoever still asks.
+            return
         looking = asyncio.get_running_loop().run_in_executor(self._thread, work)
         try:
             await asyncio.shield(looking)

@@ -147,6 +147,16 @@ async def test_a_flush_returns_when_what_was_saved_before_it_is_found(tmp_path: 
                 assert opened.read(10) == str(index).encode()
 
 
+async def test_what_has_ended_finds_nothing_and_breaks_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    async with running(bench):
+        pass
+    bench.write("late")
+    await bench.source.rescan_all()
+    await bench.source.rescan({"late"})
+    assert bench.paths == set()
+
+
 async def test_a_flush_without_a_watcher_looks_itself(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.write("a")
