@@ -315,9 +315,9 @@ class Source:
         approved: frozenset[str] = frozenset()
         repo = self._rules.repo
         if move is not None and move.old and gone and repo is not None:
-            # A branch without a commit, or a commit that is gone: then nothing vouches for the deletions.
+            # Where git cannot tell, as of a commit that is gone, nothing vouches for the deletions.
             with contextlib.suppress(gitrepo.GitError):
-                approved = repo.deleted_between(move.old, move.new) & gone
+                approved = gitrepo.vouched(repo.deleted_between(move.old, move.new), gone)
         return Seen(result, hidden, approved)
 
     # ---- telling what was seen ------------------------------------------------------------------------------

@@ -183,18 +183,34 @@ class GitRepo(msgspec.Struct, frozen=True):
         return self._ask("rev-parse", "--verify", "--quiet", "HEAD", empty_status=1).decode("ascii").strip() or None
 
     def deleted_between(self, old: str, new: str) -> frozenset[str]:
-        """Return the paths below the folder that one commit has and another has not; renames count as deletions.
+        """Return the paths below the folder that git deleted when HEAD moved; renames count as deletions.
 
         Args:
             old: A full commit id.
-            new: A full commit id.
+            new: A full commit id; empty where HEAD is now a branch without a commit, as `git switch --orphan` makes it.
 
         Raises:
-            GitError: One of them is not a commit here.
+            GitError: One of them is not a commit here, or HEAD is not such a branch.
         """
-        for commit in (old, new):
+        for commit in (old, new) if new else (old,):
             if not _COMMIT.fullmatch(commit):
                 raise GitError(f"not a full commit id: {commit!r}")
+        if not new:
+            return self._deleted_with_branch(old)
+        return self._deleted(old, new)
+
+    def _deleted_with_branch(self, old: str) -> frozenset[str]:
+        """Return what git deleted with the last commit of HEAD's branch.
+
+        A HEAD that seems to be without a commit may be one that was damaged or removed, and `git checkout --orphan`
+        leaves every file: only what git took out of its index as well did it delete.
+        """
+        if self.head_commit() is not None:
+            raise GitError("HEAD has a commit")
+        nothing = self._ask("hash-object", "-t", "tree", os.devnull).decode("ascii").strip()
+        return self._deleted(old, nothing) - self.index().paths
+
+    def _deleted(self, old: str, new: str) -> frozenset[str]:
         flags = ("-r", "-z", "--no-renames", "--diff-filter=D", "--name-only", "--relative")
         return frozenset(os.fsdecode(raw) for raw in _split(self._ask("diff-tree", *flags, old, new, "--")))
 
@@ -300,6 +316,24 @@ def find(folder: str) -> GitRepo | NoRepo:
         found.append(os.path.join(folder, os.fsdecode(out.removesuffix(b"\n"))))
     top, git_dir, common_dir = found
     return GitRepo(folder, os.path.realpath(top), os.path.realpath(git_dir), os.path.realpath(common_dir))
+
+
+def vouched(deleted: frozenset[str], gone: frozenset[str]) -> frozenset[str]:
+    """Return which of the paths that are gone a git operation deleted.
+
+    Args:
+        deleted: The files that it deleted; see `GitRepo.deleted_between`.
+        gone: Files and folders.
+
+    Returns:
+        Those files, and the folders that git removed because nothing was left in them: git lists no folders, and one
+        with anything else that is gone was not emptied by it alone.
+    """
+    files = deleted & gone
+    emptied = {folder for path in files for folder in paths.ancestors(path)} & gone
+    for path in gone - files - emptied:
+        emptied.difference_update(paths.ancestors(path))
+    return files | emptied
 
 
 def globstar_after_prefix() -> bool:

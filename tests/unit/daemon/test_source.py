@@ -207,6 +207,23 @@ async def test_a_git_operation_is_told_and_vouches_for_its_deletions(tmp_path: P
         assert found.approved == {"gone"} and found.git
 
 
+async def test_a_switch_to_a_branch_without_a_commit_vouches_for_what_git_deleted(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.git("init", "-q", "-b", "main")
+    bench.write("gone")
+    bench.write("also/gone")
+    bench.git("add", "-A")
+    bench.git("commit", "-qm", "one")
+    bench.write("untracked")
+    async with running(bench):
+        bench.git("switch", "-q", "--orphan", "new")
+        await bench.owner.until(lambda: bench.paths == {"untracked"})
+        approved = {path for found in bench.owner.found_all for path in found.approved}
+        assert approved == {"gone", "also/gone", "also"}
+        bench.git("switch", "-q", "main")
+        await bench.owner.until(lambda: bench.paths == {"untracked", "gone", "also", "also/gone"})
+
+
 async def test_no_git_lists_nothing(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.write("a")

@@ -164,8 +164,59 @@ def test_only_commits_are_compared(commit: str, tmp_path: Path) -> None:
     repo = found(gitbox.repository(tmp_path / "r", {"a": ""}))
     head = repo.head_commit()
     assert head is not None
+    for pair in ((commit, head), (head, commit)):
+        with pytest.raises(gitrepo.GitError):
+            repo.deleted_between(*pair)
+
+
+@pytest.mark.parametrize("kind", ["sha1", "sha256"])
+def test_a_branch_without_a_commit_deletes_what_the_old_one_had_below_the_folder(kind: str, tmp_path: Path) -> None:
+    top = tmp_path / "r"
+    top.mkdir()
+    gitbox.git(top, "init", "-q", "-b", "main", f"--object-format={kind}")
+    gitbox.repository(top, {"web/a": "", "web/b/c": "", "out": ""})
+    repo = found(top / "web")
+    old = repo.head_commit()
+    assert old is not None
+    gitbox.write(top, {"web/untracked": ""})
+    gitbox.git(top, "switch", "-q", "--orphan", "new")
+    assert repo.deleted_between(old, "") == {"a", "b/c"}
+
+
+def test_a_branch_without_a_commit_deletes_nothing_that_the_index_still_lists(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r", {"a": "", "b": ""})
+    repo = found(top)
+    old = repo.head_commit()
+    assert old is not None
+    gitbox.git(top, "checkout", "-q", "--orphan", "new")
+    gitbox.git(top, "rm", "-q", "-f", "b")
+    (top / "a").unlink()
+    assert repo.deleted_between(old, "") == {"b"}
+
+
+@pytest.mark.parametrize(
+    ("deleted", "gone", "vouched"),
+    [
+        ("d/e/f kept", "d/e/f d/e d", "d/e/f d/e d"),
+        ("d/f", "d/f d x", "d/f d"),
+        ("d/f", "d/f", "d/f"),
+        ("d/e/f", "d d/e d/e/f d/mine", "d/e/f d/e"),
+        ("d/f", "d d/f d/empty", "d/f"),
+        ("", "d d/f", ""),
+    ],
+)
+def test_a_folder_goes_with_what_git_deleted_in_it_and_with_nothing_else(deleted: str, gone: str, vouched: str) -> None:
+    assert gitrepo.vouched(frozenset(deleted.split()), frozenset(gone.split())) == set(vouched.split())
+
+
+def test_a_repository_that_was_removed_vouches_for_nothing(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r", {"a": ""})
+    repo = found(top)
+    old = repo.head_commit()
+    assert old is not None
+    (top / ".git" / "HEAD").unlink()
     with pytest.raises(gitrepo.GitError):
-        repo.deleted_between(commit, head)
+        repo.deleted_between(old, "")
 
 
 def test_a_worktree_has_its_own_index_and_shares_info_exclude(tmp_path: Path) -> None:
