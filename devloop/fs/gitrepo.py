@@ -56,18 +56,6 @@ _FOREIGN_VARIABLES: Final = frozenset(
 _SUBMODULE_MODE: Final = b"160000"
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
-# The first that is there names the operation: a rebase stops with a cherry-pick, a bisect goes on under the others.
-_OPERATIONS: Final = (
-    ("rebase-merge", "rebase"),
-    ("rebase-apply/applying", "am"),
-    ("rebase-apply", "rebase"),
-    ("MERGE_HEAD", "merge"),
-    ("CHERRY_PICK_HEAD", "cherry-pick"),
-    ("REVERT_HEAD", "revert"),
-    ("sequencer", "cherry-pick"),
-    ("BISECT_LOG", "bisect"),
-)
-
 Signature = tuple[int, int, int, int]
 """Modification and change time in ns, size, inode: different for every version of a file that is renamed into place."""
 
@@ -99,18 +87,6 @@ class NoRepo(msgspec.Struct, frozen=True):
     why: Why
     detail: str
     hint: str = ""
-
-
-class Observed(msgspec.Struct, frozen=True):
-    """Names in a folder of git's that tell of changes.
-
-    Attributes:
-        folder: Absolute.
-        names: Entries of it, which need not exist.
-    """
-
-    folder: str
-    names: frozenset[str]
 
 
 class GitRepo(msgspec.Struct, frozen=True):
@@ -244,28 +220,9 @@ class GitRepo(msgspec.Struct, frozen=True):
             found += [path for path in (_home(".gitconfig"), os.path.join(xdg, "git", "config") if xdg else "") if path]
         return tuple(found)
 
-    def in_progress(self) -> str | None:
-        """Return the name of the operation that git is in the middle of, such as `rebase` or `merge`, or None."""
-        for marker, operation in _OPERATIONS:
-            if os.path.lexists(os.path.join(self.git_dir, marker)):
-                return operation
-        return None
-
     def index_signature(self) -> Signature | None:
         """Return what changes whenever git replaces the index; None where there is no index."""
         return signature(self.index_file)
-
-    def observed(self) -> tuple[Observed, ...]:
-        """Return what a watcher must observe to learn of every operation and every change of the git rules."""
-        markers = {marker.partition("/")[0] for marker, _ in _OPERATIONS}
-        own = Observed(self.git_dir, frozenset({"HEAD", "index", "index.lock", "config.worktree"} | markers))
-        return (
-            own,
-            # every move of HEAD is written here, a commit on the same branch included
-            Observed(os.path.join(self.git_dir, "logs"), frozenset({"HEAD"})),
-            Observed(self.common_dir, frozenset({"config", "packed-refs"})),
-            Observed(os.path.join(self.common_dir, "info"), frozenset({"exclude"})),
-        )
 
     def _checked_out(self, submodules: Iterable[str]) -> Iterable[tuple[str, GitRepo]]:
         for name in submodules:

@@ -279,22 +279,7 @@ def test_a_broken_configuration_is_an_error(tmp_path: Path) -> None:
         repo.ignorecase()
 
 
-@pytest.mark.parametrize(
-    ("marker", "operation"),
-    [
-        ("rebase-merge", "rebase"), ("rebase-apply", "rebase"), ("rebase-apply/applying", "am"),
-        ("MERGE_HEAD", "merge"), ("CHERRY_PICK_HEAD", "cherry-pick"), ("REVERT_HEAD", "revert"),
-        ("BISECT_LOG", "bisect"),
-    ],
-)  # fmt: skip
-def test_an_operation_in_progress_is_named(marker: str, operation: str, tmp_path: Path) -> None:
-    top = gitbox.repository(tmp_path / "r")
-    assert found(top).in_progress() is None
-    (top / ".git" / marker).mkdir(parents=True)
-    assert found(top).in_progress() == operation
-
-
-def test_a_real_merge_conflict_is_in_progress(tmp_path: Path) -> None:
+def test_a_path_in_conflict_is_tracked(tmp_path: Path) -> None:
     top = gitbox.repository(tmp_path / "r", {"a": "1"})
     gitbox.git(top, "checkout", "-qb", "side")
     gitbox.write(top, {"a": "2"})
@@ -304,7 +289,6 @@ def test_a_real_merge_conflict_is_in_progress(tmp_path: Path) -> None:
     gitbox.git(top, "commit", "-qam", "main")
     with pytest.raises(Exception, match="merge"):
         gitbox.git(top, "merge", "side")
-    assert found(top).in_progress() == "merge"
     assert found(top).tracked() == {"a"}
 
 
@@ -316,15 +300,6 @@ def test_the_index_signature_changes_with_the_index_only(tmp_path: Path) -> None
     assert repo.index_signature() == before
     gitbox.git(top, "add", "b")
     assert repo.index_signature() != before
-
-
-def test_what_a_watcher_must_observe_covers_a_worktrees_own_folder(tmp_path: Path) -> None:
-    top = gitbox.repository(tmp_path / "r")
-    gitbox.git(top, "worktree", "add", "-q", "-b", "side", "../side")
-    repo = found(tmp_path / "side")
-    observed = {one.folder: one.names for one in repo.observed()}
-    assert {"HEAD", "index", "index.lock", "rebase-merge", "MERGE_HEAD"} <= observed[repo.git_dir]
-    assert "exclude" in observed[str(top / ".git" / "info")]
 
 
 def test_the_version_decides_how_two_stars_behind_a_name_are_read(
