@@ -397,6 +397,17 @@ class Replica:
         """Ask what is really in a root and tell the engine."""
         self._spawn(self._manifest(root))
 
+    def distrust(self, root: int) -> None:
+        """End the link, to be opened again with backoff: what the agent says of a root is wrong again and again."""
+        if self._driver is not None:
+            self._refuse(
+                errors.RemoteProtocolError(
+                    f"{self.name} contradicts itself: its digest of {self._claimant.syncs[root].to} stays wrong",
+                    hint="if it goes on, restart the agent; `devloop status` says when everything is in sync",
+                    where="Ack.digests",
+                )
+            )
+
     def send_rules(self) -> None:
         """Tell the agent the rules anew."""
         if self._driver is not None and self.hello is not None:

@@ -246,6 +246,8 @@ class Service:
                 self.replica.cancel(command.batch, command.ops)
             case commands.AskManifest():
                 self.replica.ask_manifest(command.root)
+            case commands.Distrust():
+                self.replica.distrust(command.root)
             case commands.SaveBaseline():
                 self._store.submit(self._baselines[command.root].update, command.delta)
                 self._basefill.acked(command.root, command.delta)

@@ -35,6 +35,9 @@ LARGE_OPS: Final = 1000
 # How often a path is sent again after it changed while it was read, before it becomes a problem.
 MAX_RETRIES: Final = 5
 
+# How many manifests of a root are asked for in a row because an ack's digest was wrong; one sets an honest agent right.
+MAX_DOUBTS: Final = 3
+
 # A batch whose bodies are not more than this may use the reserve that bulk transfers leave free.
 URGENT_BYTES: Final = 64 * 1024
 
@@ -83,6 +86,8 @@ class Replica:
         approved: Deletions that the user, or a git operation that was seen, vouches for.
         problems: Ops that the agent could not carry out.
         waiting: Paths that are being looked at again before they are sent again.
+        doubts: For each root: the manifests that were asked for since its digest last was what it should be. Not
+            forgotten with the link, or an agent that is always wrong would be believed anew with each.
         drift: Managed paths that somebody else changed in the target, with what is there; None where nothing is.
             They are left alone until the laptop changes them.
         extras: What a manifest found that is not managed, and what git lists, until the first scan can judge it.
@@ -109,6 +114,7 @@ class Replica:
         self.extras: dict[int, tuple[dict[str, Entry], frozenset[str]]] = {}
         self.deleted: deque[tuple[float, int]] = deque()
         self.findings: dict[int, messages.Findings] = {}
+        self.doubts = [0] * roots
         self.next_batch = messages.FIRST_NUMBER
         self.synced = False
         self.started = False
@@ -440,9 +446,11 @@ class Engine:
         for root, digest in enumerate(ack.digests):
             if digest != replica.known[root].digest:
                 replica.ready[root] = False
+            else:
+                replica.doubts[root] = 0
         if not replica.flights:
             # Only now: an ack that came between the question and its answer would make the answer outdated.
-            found += [commands.AskManifest(name, root) for root, ready in enumerate(replica.ready) if not ready]
+            found += [_doubt(replica, root) for root, ready in enumerate(replica.ready) if not ready]
         return found + self.advance(now_s)
 
     # ---- the user's side ------------------------------------------------------------------------------------
@@ -808,6 +816,14 @@ def _apply(known: tree.Tree, op: ops.Op) -> None:
         known.remove(op.path)
     else:
         known.put(op.path, op.entry)
+
+
+def _doubt(replica: Replica, root: int) -> Command:
+    """Return what follows from a digest that is not what it should be."""
+    replica.doubts[root] += 1
+    if replica.doubts[root] > MAX_DOUBTS:
+        return commands.Distrust(replica.name, root)
+    return commands.AskManifest(replica.name, root)
 
 
 def _rescans(again: Mapping[int, Sequence[str]]) -> list[Command]:

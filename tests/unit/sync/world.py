@@ -280,6 +280,8 @@ class World:
             case commands.SaveBaseline(replica=name, root=root, delta=delta):
                 key = (name, root, self.engine.replicas[name].tree_ids[root])
                 self.baselines.setdefault(key, tree.Tree()).apply(delta)
+            case commands.Distrust():
+                raise AssertionError("an honest agent is not believed")
             case commands.Rescan():
                 self.rescans.append(command)
             case commands.StartApp(replica=name):
