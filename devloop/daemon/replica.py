@@ -292,6 +292,10 @@ class Replica:
         for root, stored in found.items():
             await self._look_for_hidden(root, stored)
         self._carry_out(self._brain.opened(self.name, hello.roots, found, self._now_s()))
+        if any(each.delete_extra for each in self._brain.sources):
+            # What was found before the engine knew the target was not taken up, and is told again only when it changes.
+            with contextlib.suppress(errors.AgentError, errors.LinkError):
+                await self.ask(messages.Ask.SWEEP)
 
     def _is_unknown(self, hello: messages.AgentHello, index: int) -> bool:
         root = hello.roots[index]
@@ -369,6 +373,9 @@ class Replica:
             rows = [(paths.from_wire(row.path), row.was, row.now) for row in findings.drift]
             whole = findings.drift_count == len(rows)
             self._carry_out(self._brain.drifted(self.name, findings.root, rows, self._now_s(), whole=whole))
+        if findings.extra:
+            extra = [paths.from_wire(raw) for raw in findings.extra]
+            self._carry_out(self._brain.littered(self.name, findings.root, extra, self._now_s()))
         self._on_findings(findings)
 
     def _has_drift(self, root: int) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from devloop import errors
 from devloop.config import model
-from devloop.core import ops, pathmap, paths
+from devloop.core import ops, pathmap, paths, patterns
 from devloop.core.entry import Entry, Kind
 from devloop.core.problem import Problem
 from devloop.daemon import basefill, builder, commandline, pulls, replica, source, spawning
@@ -103,7 +103,11 @@ class Service:
         self._hooks = hooks.Chooser(spec)
         self._scanned = asyncio.Event()
         self.engine = engine.Engine(
-            [engine.Source(delete_extra=sync.extra is model.Extra.DELETE) for sync in spec.sync], self._hooks.pod
+            [
+                engine.Source(delete_extra=sync.extra is model.Extra.DELETE, pulled=patterns.Patterns(sync.pull).match)
+                for sync in spec.sync
+            ],
+            self._hooks.pod,
         )
         self.sources = [
             source.Source(
