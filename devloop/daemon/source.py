@@ -389,6 +389,8 @@ class Source:
         watching = self._watcher
         if watching is None or not await watching.flush(timeout_s):
             await self.rescan_all()
+        elif self._scanner.beyond:
+            await self.rescan(self._scanner.beyond)
         async with self.still():
             # The batch that the flush let through is being looked at by whoever held the lock.
             pass
@@ -408,15 +410,15 @@ class Source:
             await self.rescan(again)
 
     async def _in_quiet(self) -> None:
-        """What is done beside: files whose stamp proves nothing yet, the cache, a root that is lost."""
+        """What is done beside: files that no event proves, what links lead out to, the cache, a root that is lost."""
         while True:
             await asyncio.sleep(QUIET_S)
             if self._lost:
                 await self.rescan_all()
                 continue
-            unproven = self._scanner.unproven
-            if unproven:
-                await self.rescan(unproven)
+            unwatched = self._scanner.unproven | self._scanner.beyond
+            if unwatched:
+                await self.rescan(unwatched)
             with contextlib.suppress(OSError):
                 await self._in_thread(self._cache.flush)
 

@@ -167,6 +167,31 @@ async def test_a_flush_without_a_watcher_looks_itself(tmp_path: Path) -> None:
     bench.source._thread.shutdown()
 
 
+async def test_what_a_followed_link_leads_to_beyond_the_folder_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "QUIET_S", 0.05)
+    bench = Bench(tmp_path, symlinks="follow")
+    libs = tmp_path / "project" / "libs"
+    libs.mkdir()
+    (bench.home / "libs").symlink_to("../libs")
+    async with running(bench):
+        (libs / "x").write_text("1")
+        await bench.owner.until(lambda: bench.paths == {"libs", "libs/x"})
+
+
+async def test_a_flush_looks_at_what_followed_links_lead_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "QUIET_S", 1000.0)
+    bench = Bench(tmp_path, symlinks="follow")
+    (tmp_path / "project" / "x").write_text("1")
+    (bench.home / "x").symlink_to("../x")
+    async with running(bench):
+        for text in ("22", "333"):
+            (tmp_path / "project" / "x").write_text(text)
+            await bench.source.flush(10.0)
+            assert bench.owner.tree["x"].size == len(text)
+
+
 async def test_rules_that_change_show_and_hide_paths(tmp_path: Path) -> None:
     bench = Bench(tmp_path, ignore=["*.tmp"])
     for name in ("a.py", "a.log", "a.tmp"):
