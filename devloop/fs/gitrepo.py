@@ -10,6 +10,7 @@ error (`GitError`), because an error is never "empty": devloop decides by these 
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
 import os
@@ -187,8 +188,57 @@ class GitRepo(msgspec.Struct, frozen=True):
         return self._deleted(old, nothing) - self.index().paths
 
     def _deleted(self, old: str, new: str) -> frozenset[str]:
-        flags = ("-r", "-z", "--no-renames", "--diff-filter=D", "--name-only", "--relative")
-        return frozenset(os.fsdecode(raw) for raw in _split(self._ask("diff-tree", *flags, old, new, "--")))
+        flags = ("-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--relative")
+        # Lines `:MODE MODE ID ID STATUS`, each with its path in the next item (git-diff-tree(1), raw output format).
+        items = _split(self._ask("diff-tree", *flags, old, new, "--"))
+        found: set[str] = set()
+        for line, raw in zip(items[::2], items[1::2], strict=True):
+            path = os.fsdecode(raw)
+            mode, new_mode, was, now, status = line.removeprefix(b":").split(b" ")
+            if mode == _SUBMODULE_MODE:
+                moved_to = now.decode("ascii") if new_mode == _SUBMODULE_MODE else ""
+                # A submodule that cannot be asked vouches for nothing, and keeps nobody else from it.
+                with contextlib.suppress(GitError):
+                    found |= _inside(path, self._deleted_in_submodule(path, old, was.decode("ascii"), moved_to))
+            elif status == b"D":
+                found.add(path)
+        return frozenset(found)
+
+    def _deleted_in_submodule(self, name: str, old: str, was: str, now: str) -> frozenset[str]:
+        """Return what git deleted inside a submodule, where it moved that along with HEAD (`--recurse-submodules`).
+
+        Args:
+            name: Its folder.
+            old: The commit that HEAD was at.
+            was: The submodule's commit there.
+            now: The one that it is to be at now; empty where there is to be no submodule.
+        """
+        folder = os.path.join(self.folder, name)
+        if os.path.lexists(os.path.join(folder, ".git")):
+            repo = find(folder)
+            # Without that option git leaves a submodule as it is until `git submodule update`.
+            if not now or isinstance(repo, NoRepo) or repo.head_commit() != now:
+                return frozenset()
+            return repo.deleted_between(was, now)
+        listed = _run(self._absorbed(name, old), "--git-dir=.", "ls-tree", "-r", "-z", "--name-only", was)
+        if now or isinstance(listed, NoRepo) or listed[0]:
+            return frozenset()
+        return frozenset(map(os.fsdecode, _split(listed[1])))
+
+    def _absorbed(self, name: str, commit: str) -> str:
+        """Return where the repository of a submodule that was in a commit is kept, also once its folder is gone.
+
+        Raises:
+            GitError: The commit names no such submodule.
+        """
+        blob = ("--blob", f"{commit}:.gitmodules")
+        path = os.fsencode(paths.join(self.prefix, name))
+        for item in _split(self._ask("config", "-z", *blob, "--get-regexp", r"^submodule\..*\.path$", empty_status=1)):
+            key, _, value = item.partition(b"\n")
+            called = os.fsdecode(key.removeprefix(b"submodule.").removesuffix(b".path"))
+            if value == path and ".." not in called.split("/"):
+                return os.path.join(self.git_dir, "modules", called)
+        raise GitError(f"{name} is no submodule in {commit}")
 
     def excludes_file(self) -> str | None:
         """Return the absolute path of the user's global ignore file, which need not exist; None if there is none.

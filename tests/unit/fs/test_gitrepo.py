@@ -194,6 +194,43 @@ def test_a_branch_without_a_commit_deletes_nothing_that_the_index_still_lists(tm
     assert repo.deleted_between(old, "") == {"b"}
 
 
+def with_submodule(folder: Path) -> Path:
+    """Return a repository with the branches `without` a submodule, `main` with two files in it, and `less` with one."""
+    gitbox.repository(folder / "inner", {"x": "", "d/y": ""})
+    top = gitbox.repository(folder / "r", {"web/a": ""})
+    gitbox.git(top, "branch", "without")
+    gitbox.git(top, "submodule", "add", "-q", "--name", "called", "../inner", "web/sub")
+    gitbox.git(top, "commit", "-qm", "sub")
+    gitbox.git(top, "switch", "-qc", "less")
+    gitbox.git(top / "web/sub", "rm", "-q", "d/y")
+    gitbox.git(top / "web/sub", "commit", "-qm", "less")
+    gitbox.git(top, "commit", "-qam", "less")
+    gitbox.git(top, "switch", "-q", "--recurse-submodules", "main")
+    return top
+
+
+@pytest.mark.parametrize(("branch", "deleted"), [("less", {"sub/d/y"}), ("without", {"sub/x", "sub/d/y"})])
+def test_what_git_deletes_inside_a_submodule_on_its_way_counts(branch: str, deleted: set[str], tmp_path: Path) -> None:
+    repo = found(with_submodule(tmp_path) / "web")
+    old = repo.head_commit()
+    gitbox.git(tmp_path / "r", "switch", "-q", "--recurse-submodules", branch)
+    new = repo.head_commit()
+    assert old is not None and new is not None
+    assert repo.deleted_between(old, new) == deleted
+    assert repo.deleted_between(new, old) == frozenset()
+
+
+@pytest.mark.parametrize("branch", ["less", "without"])
+def test_a_submodule_that_git_left_as_it_is_vouches_for_nothing(branch: str, tmp_path: Path) -> None:
+    repo = found(with_submodule(tmp_path) / "web")
+    old = repo.head_commit()
+    gitbox.git(tmp_path / "r", "switch", "-q", branch)
+    new = repo.head_commit()
+    assert old is not None and new is not None
+    (tmp_path / "r/web/sub/d/y").unlink()
+    assert repo.deleted_between(old, new) == frozenset()
+
+
 @pytest.mark.parametrize(
     ("deleted", "gone", "vouched"),
     [
