@@ -41,6 +41,9 @@ LARGE_OPS: Final = 1000
 # How often a path is sent again after it changed while it was read, before it becomes a problem.
 MAX_RETRIES: Final = 5
 
+# How many manifests of a root are asked for in a row because an ack's digest was wrong; one sets an honest agent right.
+MAX_DOUBTS: Final = 3
+
 # A batch whose bodies are not more than this may use the reserve that bulk transfers leave free.
 URGENT_BYTES: Final = 64 * 1024
 
@@ -63,11 +66,13 @@ class Source:
         hidden: Paths that left the tree because the rules cover them now.
         begun: Some of the first scan was told, or all.
         scanned: The first scan is done.
+        delete_extra: The sync says `extra: delete`.
+        pulled: Whether the sync's `pull:` asks for a path: what is to come to the laptop is not deleted as extra.
         stopped: Why the folder cannot be trusted now; empty while it can.
         problems: The laptop's own trouble, by path.
     """
 
-    def __init__(self, *, delete_extra: bool = False) -> None:
+    def __init__(self, *, delete_extra: bool = False, pulled: Callable[[str], bool] = lambda path: False) -> None:
         self.wanted = tree.Tree()
         self.hidden: set[str] = set()
         self.begun = False
@@ -75,6 +80,7 @@ class Source:
         self.stopped = ""
         self.problems: dict[str, problem.Problem] = {}
         self.delete_extra = delete_extra
+        self.pulled = pulled
 
 
 class Replica:
@@ -91,6 +97,10 @@ class Replica:
         approved: Deletions that the user, or a git operation that was seen, vouches for.
         problems: Ops that the agent could not carry out.
         waiting: Paths that are being looked at again before they are sent again.
+        doubts: For each root: the manifests that were asked for since its digest last was what it should be. Not
+            forgotten with the link, or an agent that is always wrong would be believed anew with each.
+        litter: Extra paths that are to be deleted: nobody is told of it by a reload, because an app that makes them at
+            its start would be started again and again.
         drift: Managed paths that somebody else changed in the target, with what is there; None where nothing is.
             They are left alone until the laptop changes them.
         extras: What a manifest found that is not managed, and what git lists, until the first scan can judge it.
@@ -115,10 +125,12 @@ class Replica:
         self.retries: dict[tuple[int, str], int] = {}
         self.waiting: dict[tuple[int, str], ops.Op] = {}
         self.forced: dict[tuple[int, str], ops.Op] = {}
+        self.litter: set[tuple[int, str]] = set()
         self.drift: dict[tuple[int, str], Entry | None] = {}
         self.extras: dict[int, tuple[dict[str, Entry], frozenset[str]]] = {}
         self.deleted: deque[tuple[float, int]] = deque()
         self.findings: dict[int, messages.Findings] = {}
+        self.doubts = [0] * roots
         self.next_batch = messages.FIRST_NUMBER
         self.in_parts = False
         self.more_parts = False
@@ -336,6 +348,7 @@ class Engine:
         replica.retries.clear()
         replica.waiting.clear()
         replica.forced.clear()
+        replica.litter.clear()
         replica.extras.clear()
         found: list[Command] = []
         for root, state in enumerate(roots):
@@ -443,6 +456,29 @@ class Engine:
         self._note_drift(replica, root, {path: was for path, was, _ in rows})
         return self.advance(now_s)
 
+    def littered(self, name: str, root: int, found: Iterable[str], now_s: float) -> list[Command]:
+        """Take up what a sweep found that devloop never shipped: it is deleted where the sync says `extra: delete`.
+
+        Args:
+            name: The replica.
+            root: The root.
+            found: Paths that are neither managed nor protected.
+            now_s: The time.
+        """
+        replica, source = self.replicas.get(name), self.sources[root]
+        if replica is None or not (source.delete_extra and source.scanned and replica.up and replica.ready[root]):
+            return []
+        known = replica.known[root]
+        for path in found:
+            key = (root, path)
+            # What the laptop has by now is on its way there; what the rules hide is still on its disk.
+            mine = path in source.wanted or path in known or path in source.hidden or source.pulled(path)
+            if not (mine or key in replica.busy or key in replica.held or key in replica.problems):
+                replica.forced[key] = ops.delete(root, path)
+                replica.pending[key] = None
+                replica.litter.add(key)
+        return self.advance(now_s)
+
     def acked(
         self, name: str, ack: messages.Ack, troubles: Mapping[tuple[int, str], problem.Problem], now_s: float
     ) -> list[Command]:
@@ -483,9 +519,11 @@ class Engine:
         for root, digest in enumerate(ack.digests):
             if digest != replica.known[root].digest:
                 replica.ready[root] = False
+            else:
+                replica.doubts[root] = 0
         if not replica.flights:
             # Only now: an ack that came between the question and its answer would make the answer outdated.
-            found += [commands.AskManifest(name, root) for root, ready in enumerate(replica.ready) if not ready]
+            found += [_doubt(replica, root) for root, ready in enumerate(replica.ready) if not ready]
         return found + self.advance(now_s)
 
     # ---- the user's side ------------------------------------------------------------------------------------
@@ -632,15 +670,14 @@ class Engine:
         found: list[Command] = []
         first = not replica.started
         for chosen in planner.split(flow, whole=self._git or first):
+            changes = [op for op in chosen if op.action in _DISTURBING and (op.root, op.path) not in replica.litter]
             batch = Batch(
                 number=replica.next_batch,
                 ops=chosen,
-                hooks=() if is_part else self._choose_hooks(chosen),
+                hooks=() if is_part else self._choose_hooks(changes),
                 # Until the first sync is complete the app is not disturbed by what overtakes it; nor is it ever by
                 # what only changes hands.
-                reload=not is_part
-                and not (first and replica.flights)
-                and any(op.action in _DISTURBING for op in chosen),
+                reload=bool(changes) and not is_part and not (first and replica.flights),
                 urgent=sum(op.body_bytes for op in chosen) <= URGENT_BYTES,
                 git=self._git,
                 began_s=now_s if self._tally.began_s is None else self._tally.began_s,
@@ -650,6 +687,7 @@ class Engine:
             for op in chosen:
                 replica.busy.add(op)
                 replica.forced.pop((op.root, op.path), None)
+                replica.litter.discard((op.root, op.path))
             found.append(commands.Send(replica.name, batch))
         if found:
             replica.synced = self._in_sync = self._settled = False
@@ -772,6 +810,7 @@ class Engine:
         replica.approved.discard(key)
         replica.problems.pop(key, None)
         replica.forced.pop(key, None)
+        replica.litter.discard(key)
         replica.drift.pop(key, None)
 
     def _note_drift(self, replica: Replica, root: int, shipped: Mapping[str, Entry]) -> None:
@@ -799,6 +838,8 @@ class Engine:
         # What the rules hide is still on the laptop's disk, whatever git lists.
         judged = {path: there for path, there in extra.items() if path not in source.hidden}
         for op in planner.reconcile(root, source.wanted, judged, listed=listed, delete_extra=source.delete_extra):
+            if op.action is ops.Action.DELETE and op.path not in listed and source.pulled(op.path):
+                continue
             replica.forced[op.root, op.path] = op
             replica.pending[op.root, op.path] = None
 
@@ -888,6 +929,14 @@ def _apply(known: tree.Tree, op: ops.Op) -> None:
         known.remove(op.path)
     else:
         known.put(op.path, op.entry)
+
+
+def _doubt(replica: Replica, root: int) -> Command:
+    """Return what follows from a digest that is not what it should be."""
+    replica.doubts[root] += 1
+    if replica.doubts[root] > MAX_DOUBTS:
+        return commands.Distrust(replica.name, root)
+    return commands.AskManifest(replica.name, root)
 
 
 def _rescans(again: Mapping[int, Sequence[str]]) -> list[Command]:

@@ -34,7 +34,7 @@ HELP: Final = (
     ("p", "pause", "send nothing until it is pressed again"),
     ("r", "restart", "restart the app of every service"),
     ("f", "flush", "wait until the last save is in the target, and say so"),
-    ("d", "diff", "say what differs between laptop and target"),
+    ("d", "diff", "look through the targets, and say how many paths differ from the laptop's"),
     ("q", "quit", "stop watching; Ctrl-C does the same"),
 )
 

@@ -84,6 +84,8 @@ class Bench:
                 self.replica.send(command.batch)
             elif isinstance(command, commands.AskManifest):
                 self.replica.ask_manifest(command.root)
+            elif isinstance(command, commands.Distrust):
+                self.replica.distrust(command.root)
             elif isinstance(command, commands.CancelBodies):
                 self.replica.cancel(command.batch, command.ops)
             elif isinstance(command, commands.ResetBaseline):
