@@ -1,0 +1,229 @@
+"""What devloop sees in a pod: a frozen view of the raw object, and which of several pods is which.
+
+Pure functions of what the API server says. `devloop.kube.watch` brings the raw objects, `devloop.daemon` decides by
+these views to which pods it opens links and which of them serves ports and exec.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+# The agent's container; on the rung that attaches to a running pod there may be several, each with a suffix.
+AGENT: Final = "devloop-agent"
+
+# Labels that controllers put on the pods of one version of a workload, the first that is there counts.
+_REVISIONS: Final = ("pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash")
+
+
+class Phase(enum.StrEnum):
+    """How far a container is."""
+
+    ABSENT = "absent"
+    WAITING = "waiting"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+class Container(msgspec.Struct, frozen=True):
+    """One container of a pod.
+
+    Attributes:
+        name: Its name.
+        phase: How far it is.
+        detail: Why it is not running: a reason of the kubelet, and what it adds.
+        container_id: Identifies this very run of it; empty before the first.
+        restarts: How often it was started again.
+        ready: It passes its readiness probe.
+    """
+
+    name: str
+    phase: Phase
+    detail: str = ""
+    container_id: str = ""
+    restarts: int = 0
+    ready: bool = False
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """The controller of a pod."""
+
+    kind: str
+    name: str
+
+
+class Pod(msgspec.Struct, frozen=True):
+    """One pod.
+
+    Attributes:
+        name: Its name.
+        uid: Its identity: a pod of a StatefulSet that is replaced keeps its name.
+        created: When it was created, as the server writes it (RFC 3339, UTC, so that text order is time order).
+        revision: Which version of its workload it is; empty where nobody says.
+        owner: Its controller, if it has one.
+        phase: The pod's own word: Pending, Running, Succeeded, Failed, Unknown.
+        detail: Why it is not running, as far as it knows.
+        ready: It takes part in its Services.
+        terminating: It is being deleted.
+        agent: The agent's container.
+        containers: The app's containers, in their order.
+    """
+
+    name: str
+    uid: str
+    created: str
+    revision: str
+    owner: Owner | None
+    phase: str
+    detail: str
+    ready: bool
+    terminating: bool
+    agent: Container
+    containers: tuple[Container, ...]
+
+    @property
+    def is_usable(self) -> bool:
+        """A link to its agent can be opened: whether the app is ready does not matter."""
+        return self.agent.phase is Phase.RUNNING and not self.terminating
+
+    @property
+    def state(self) -> str:
+        """What to tell people of it, in a few words."""
+        if self.terminating:
+            return "terminating"
+        if self.agent.phase is not Phase.RUNNING:
+            return _agent_state(self.agent)
+        crashed = next((each for each in self.containers if each.phase is not Phase.RUNNING), None)
+        if crashed is not None:
+            return f"{crashed.name} {crashed.detail or crashed.phase}"
+        return "ready" if self.ready else "not ready"
+
+
+def view(raw: Mapping[str, Any]) -> Pod:
+    """Return what devloop sees in a pod.
+
+    Args:
+        raw: The object as the API server sends it; what is missing in it counts as not known.
+    """
+    meta, spec, status = _map(raw, "metadata"), _map(raw, "spec"), _map(raw, "status")
+    labels = _map(meta, "labels")
+    phase = str(status.get("phase", "Unknown"))
+    return Pod(
+        name=str(meta.get("name", "")),
+        uid=str(meta.get("uid", "")),
+        created=str(meta.get("creationTimestamp", "")),
+        revision=next((str(labels[name]) for name in _REVISIONS if name in labels), ""),
+        owner=_owner(meta),
+        phase=phase,
+        detail=_detail(status) if phase != "Running" else "",
+        ready=_condition(status, "Ready"),
+        terminating="deletionTimestamp" in meta,
+        agent=_agent(spec, status),
+        containers=tuple(
+            _container(str(each.get("name", "")), _list(status, "containerStatuses"))
+            for each in _list(spec, "containers")
+            if not _is_agent(each)
+        ),
+    )
+
+
+def choose(some: Iterable[Pod]) -> Pod | None:
+    """Return the pod that serves ports and exec: the newest ready one with an agent, else the newest with one."""
+    usable = [pod for pod in some if pod.is_usable]
+    return max(usable, key=lambda pod: (pod.ready, pod.created, pod.name), default=None)
+
+
+def _agent(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
+    """Return the agent's container: of several attached ones, one that runs, else the last."""
+    places = (
+        ("initContainers", "initContainerStatuses"),
+        ("containers", "containerStatuses"),
+        ("ephemeralContainers", "ephemeralContainerStatuses"),
+    )
+    found = [
+        _container(str(each["name"]), _list(status, statuses))
+        for declared, statuses in places
+        for each in _list(spec, declared)
+        if _is_agent(each)
+    ]
+    running = [each for each in found if each.phase is Phase.RUNNING]
+    return (running or found or [Container(AGENT, Phase.ABSENT)])[-1]
+
+
+def _is_agent(container: Mapping[str, Any]) -> bool:
+    name = str(container.get("name", ""))
+    return name == AGENT or name.startswith(AGENT + "-")
+
+
+def _agent_state(agent: Container) -> str:
+    match agent.phase:
+        case Phase.ABSENT:
+            return "no agent in it"
+        case Phase.WAITING:
+            return f"the agent waits: {agent.detail or 'not started yet'}"
+        case _:
+            return f"the agent ended: {agent.detail}" if agent.detail else "the agent ended"
+
+
+def _container(name: str, statuses: Sequence[Mapping[str, Any]]) -> Container:
+    status = next((each for each in statuses if each.get("name") == name), {})
+    state = _map(status, "state")
+    told: Mapping[str, Any] = {}
+    if "running" in state:
+        phase = Phase.RUNNING
+    elif "terminated" in state:
+        phase, told = Phase.ENDED, _map(state, "terminated")
+    else:
+        phase, told = Phase.WAITING, _map(state, "waiting")
+    return Container(
+        name=name,
+        phase=phase,
+        detail=_joined(told.get("reason"), told.get("message"), _exit(told)),
+        container_id=str(status.get("containerID", "")),
+        restarts=int(status.get("restartCount", 0)),
+        ready=bool(status.get("ready", False)),
+    )
+
+
+def _exit(told: Mapping[str, Any]) -> str:
+    code = told.get("exitCode")
+    return f"exit {code}" if code else ""
+
+
+def _detail(status: Mapping[str, Any]) -> str:
+    """Return why a pod does not run: its own reason, or the first condition that is not met, with its message."""
+    own = _joined(status.get("reason"), status.get("message"))
+    if own:
+        return own
+    for condition in _list(status, "conditions"):
+        if condition.get("status") == "False" and condition.get("message"):
+            return _joined(condition.get("reason"), condition.get("message"))
+    return ""
+
+
+def _joined(*parts: object) -> str:
+    return ": ".join(str(part) for part in parts if part)
+
+
+def _condition(status: Mapping[str, Any], name: str) -> bool:
+    return any(each.get("type") == name and each.get("status") == "True" for each in _list(status, "conditions"))
+
+
+def _owner(meta: Mapping[str, Any]) -> Owner | None:
+    for reference in _list(meta, "ownerReferences"):
+        if reference.get("controller"):
+            return Owner(str(reference.get("kind", "")), str(reference.get("name", "")))
+    return None
+
+
+def _map(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = raw.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _list(raw: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
+    found = raw.get(key)
+    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []

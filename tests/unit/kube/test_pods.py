@@ -1,0 +1,157 @@
+"""What is read from a pod, whatever is missing in it, and which of several serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devloop.kube import pods
+from devloop.kube.pods import Phase
+
+RUNNING: dict[str, Any] = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+PULLING: dict[str, Any] = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+
+
+def raw(
+    name: str = "web-5d-x",
+    *,
+    agent: dict[str, Any] | None = RUNNING,
+    rung: str = "initContainers",
+    app: dict[str, Any] = RUNNING,
+    ready: bool = True,
+    terminating: bool = False,
+    created: str = "2026-01-01T00:00:00Z",
+) -> dict[str, Any]:
+    """Return a pod as the server sends it; `agent` is the state of its agent, None for a pod without one."""
+    statuses = {
+        "initContainers": "initContainerStatuses",
+        "containers": "containerStatuses",
+        "ephemeralContainers": "ephemeralContainerStatuses",
+    }[rung]
+    found: dict[str, Any] = {
+        "metadata": {
+            "name": name,
+            "uid": f"uid-{name}",
+            "creationTimestamp": created,
+            "labels": {"app": "web", "pod-template-hash": "5d"},
+            "ownerReferences": [
+                {"kind": "Other", "name": "not-it"},
+                {"kind": "ReplicaSet", "name": "web-5d", "controller": True},
+            ],
+        },
+        "spec": {"containers": [{"name": "app"}], "initContainers": [{"name": "migrate"}]},
+        "status": {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+            "containerStatuses": [{"name": "app", "state": app, "ready": ready, "restartCount": 2}],
+        },
+    }
+    if terminating:
+        found["metadata"]["deletionTimestamp"] = "2026-01-01T00:01:00Z"
+    if agent is not None:
+        status = {"name": "devloop-agent", "state": agent, "containerID": "containerd://1"}
+        found["spec"].setdefault(rung, []).append({"name": "devloop-agent"})
+        found["status"].setdefault(statuses, []).append(status)
+    return found
+
+
+def view(**how: Any) -> pods.Pod:
+    return pods.view(raw(**how))
+
+
+def test_a_pod_with_a_running_agent() -> None:
+    pod = view()
+    assert (pod.name, pod.uid, pod.revision, pod.owner) == (
+        "web-5d-x",
+        "uid-web-5d-x",
+        "5d",
+        pods.Owner("ReplicaSet", "web-5d"),
+    )
+    assert pod.is_usable and pod.ready and not pod.terminating
+    assert pod.agent.container_id == "containerd://1"
+    assert [(each.name, each.phase, each.restarts) for each in pod.containers] == [("app", Phase.RUNNING, 2)]
+    assert pod.state == "ready"
+
+
+@pytest.mark.parametrize("rung", ["initContainers", "containers", "ephemeralContainers"])
+def test_the_agent_is_found_on_every_rung_and_is_not_the_app(rung: str) -> None:
+    pod = view(rung=rung)
+    assert pod.agent.phase is Phase.RUNNING
+    assert [each.name for each in pod.containers] == ["app"]
+
+
+@pytest.mark.parametrize(
+    ("how", "state", "usable"),
+    [
+        ({"agent": None}, "no agent in it", False),
+        ({"agent": PULLING}, "the agent waits: ImagePullBackOff: no such image", False),
+        ({"agent": {}}, "the agent waits: not started yet", False),
+        ({"agent": {"terminated": {"reason": "Error", "exitCode": 3}}}, "the agent ended: Error: exit 3", False),
+        ({"terminating": True}, "terminating", False),
+        ({"ready": False}, "not ready", True),
+        ({"app": {"waiting": {"reason": "CrashLoopBackOff"}}, "ready": False}, "app CrashLoopBackOff", True),
+    ],
+)
+def test_the_state_in_words_and_whether_a_link_can_be_opened(how: dict[str, Any], state: str, usable: bool) -> None:
+    pod = view(**how)
+    assert (pod.state, pod.is_usable) == (state, usable)
+
+
+def test_of_several_attached_agents_the_one_that_runs_counts() -> None:
+    made = raw(agent=None)
+    made["spec"]["ephemeralContainers"] = [{"name": f"devloop-agent-{number}"} for number in range(3)]
+    made["status"]["ephemeralContainerStatuses"] = [
+        {"name": "devloop-agent-0", "state": {"terminated": {"exitCode": 137}}},
+        {"name": "devloop-agent-1", "state": RUNNING},
+    ]
+    assert pods.view(made).agent.name == "devloop-agent-1"
+    del made["status"]["ephemeralContainerStatuses"][1]
+    assert pods.view(made).agent == pods.Container("devloop-agent-2", Phase.WAITING)
+
+
+def test_a_pod_that_is_not_scheduled_says_why() -> None:
+    made = raw(agent={})
+    made["status"] = {
+        "phase": "Pending",
+        "conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available"}
+        ],
+    }
+    assert pods.view(made).detail == "Unschedulable: 0/3 nodes are available"
+
+
+def test_the_newest_ready_pod_serves_and_a_ready_one_before_a_newer_that_is_not() -> None:
+    old, new = view(name="old", created="2026-01-01T00:00:00Z"), view(name="new", created="2026-01-02T00:00:00Z")
+    starting = view(name="starting", created="2026-01-03T00:00:00Z", ready=False)
+    without = view(name="without", created="2026-01-04T00:00:00Z", agent=None)
+    assert pods.choose([new, old, starting, without]) == new
+    assert pods.choose([starting, without]) == starting
+    assert pods.choose([without]) is None
+    assert pods.choose([]) is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["name", "state", "running", "containers", "metadata", "labels"]), inner)
+    ),
+    max_leaves=10,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "metadata": JSON,
+            "spec": st.dictionaries(st.sampled_from(["containers", "initContainers"]), JSON),
+            "status": st.dictionaries(st.sampled_from(["conditions", "containerStatuses", "phase"]), JSON),
+        },
+    )
+)
+def test_a_damaged_pod_is_no_exception_and_not_usable(made: dict[str, Any]) -> None:
+    assert not pods.view(made).is_usable
