@@ -106,9 +106,11 @@ def test_an_include_decides_over_everything_but_the_reserved_names() -> None:
 def test_rules_may_be_replaced_after_answers_were_given() -> None:
     subject = made((GIT, "a", "x\n"))
     assert subject.verdict("a/b/x", False).ignored
+    assert subject.verdict("a/b/c/d/x", False).ignored
     assert not subject.put(GIT, b"a", rules.parse(b"x\n", b"a", "f"))
     assert subject.put(GIT, b"a/b", rules.parse(b"!x\n", b"a/b", "f"))
     assert not subject.verdict("a/b/x", False).ignored
+    assert not subject.verdict("a/b/c/d/x", False).ignored
     assert subject.put(GIT, b"a", ())
     assert subject.put(GIT, b"a/b", ())
     assert not subject.put(GIT, b"a/b", ())
