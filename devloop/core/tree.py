@@ -10,7 +10,7 @@ by its own sha256 besides.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -73,6 +73,10 @@ class Tree(Mapping[str, Entry]):
 
     def __contains__(self, path: object) -> bool:
         return path in self._entries
+
+    def items(self) -> ItemsView[str, Entry]:
+        """Return the mapping's items; a mapping's own would look each of them up."""
+        return self._entries.items()
 
     def get(self, path: str, default: Entry | None = None) -> Entry | None:  # type: ignore[override]
         """Return the path's entry, or the default."""
