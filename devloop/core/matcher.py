@@ -123,7 +123,7 @@ class Matcher:
         self._tables: dict[str, _Table] = {}
         self._states: dict[str, _State] = {}
         # the folders with a state, by the folder that they lie in
-        self._inside: dict[str, set[str]] = {}
+        self._inside: dict[str, list[str]] = {}
         self._inclusion = self._make_inclusion()
 
     def verdict(self, path: str, is_folder: bool) -> rules.Verdict:
@@ -270,7 +270,7 @@ class Matcher:
             state = self._make_state(folder) if folder else self._make_root()
             self._states[folder] = state
             if folder:
-                self._inside.setdefault(paths.parent(folder), set()).add(folder)
+                self._inside.setdefault(paths.parent(folder), []).append(folder)
         return state
 
     def _make_root(self) -> _State:
@@ -355,10 +355,14 @@ class Matcher:
     def _forget(self, folder: str) -> None:
         """Forget what was concluded about a folder and everything in it."""
         # a folder's state is made before its table and before those of the folders in it, so each is found from above
+        if folder not in self._states:
+            return
+        if folder:
+            self._inside[paths.parent(folder)].remove(folder)
         outdated = [folder]
         while outdated:
             known = outdated.pop()
-            self._states.pop(known, None)
+            del self._states[known]
             self._tables.pop(known, None)
             outdated.extend(self._inside.pop(known, ()))
 
