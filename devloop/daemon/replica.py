@@ -371,7 +371,8 @@ class Replica:
     def _found(self, findings: messages.Findings) -> None:
         before = self.findings.get(findings.root)
         self.findings[findings.root] = findings
-        if findings.drift_count and (before is None or before.drift != findings.drift):
+        seen = before.drift if before is not None else ()
+        if findings.drift != seen:
             names = tuple(paths.from_wire(row.path) for row in findings.drift[:20])
             self._publish(
                 events.Drifted(target=self.name, count=findings.drift_count, paths=names, extra=findings.extra_count)
