@@ -22,7 +22,7 @@ from devloop.daemon import basefill, builder, commandline, pulls, replica, sourc
 from devloop.fs import body, rootguard
 from devloop.protocol import bodies, messages
 from devloop.state import baseline, basestore, trash
-from devloop.sync import commands, engine, events, hooks, sender, status
+from devloop.sync import commands, engine, events, hooks, ledger, sender, status
 from devloop.wire import driver
 
 # Batches over which the latencies in `status` are taken, and what counts as a save: larger ones say nothing about it.
@@ -103,7 +103,7 @@ class Service:
         self._hooks = hooks.Chooser(spec)
         self._begun, self._scanned = asyncio.Event(), asyncio.Event()
         self.engine = engine.Engine(
-            [engine.Source(delete_extra=sync.extra is model.Extra.DELETE) for sync in spec.sync],
+            [ledger.Source(delete_extra=sync.extra is model.Extra.DELETE) for sync in spec.sync],
             self._hooks.pod,
             self._hooks.calls,
         )

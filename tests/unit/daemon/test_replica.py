@@ -19,7 +19,7 @@ from devloop.daemon import replica
 from devloop.fs import body
 from devloop.protocol import answers, messages, session
 from devloop.state import baseline
-from devloop.sync import commands, engine, events, sender
+from devloop.sync import commands, dispatch, engine, events, ledger, sender
 from devloop.transport import backoff
 from devloop.wire import driver
 from tests.unit.daemon import fake_agent
@@ -45,7 +45,7 @@ class Bench:
         self.first_part, self.first_scan = asyncio.Event(), asyncio.Event()
         self.first_part.set()
         self.first_scan.set()
-        self.brain = engine.Engine([engine.Source()], lambda changes: ())
+        self.brain = engine.Engine([ledger.Source()], lambda changes: ())
         self.stored = baseline.Baseline(str(folder / "state"), 0)
         self.pool = pool
         self.replica = replica.Replica(
@@ -178,11 +178,11 @@ async def test_an_empty_target_is_used_as_soon_as_something_is_known(bench: Benc
     bench.first_scan.clear()
     async with running(bench):
         await bench.event(events.LinkChanged, lambda event: event.up)
-        found = {f"{number}": fake_agent.file_entry(b"x") for number in range(engine.PART_OPS + 1)}
+        found = {f"{number}": fake_agent.file_entry(b"x") for number in range(dispatch.PART_OPS + 1)}
         for path in found:
             (bench.folder / path).write_bytes(b"x")
         bench.carry_out(bench.brain.growing(0, tree.TreeDelta(found), 0.0, began_s=0.0))
-        await bench.until(lambda: len(bench.agent.bodies) == engine.PART_OPS)
+        await bench.until(lambda: len(bench.agent.bodies) == dispatch.PART_OPS)
         assert not bench.brain.in_sync
         bench.scanned(tree.TreeDelta())
         await bench.in_sync()
