@@ -18,7 +18,7 @@ from devloop.config import model
 from devloop.core import ops, pathmap, paths, tree
 from devloop.core.entry import Entry, Kind
 from devloop.core.problem import Problem
-from devloop.daemon import basefill, builder, commandline, pulls, replica, source, spawning
+from devloop.daemon import basefill, builder, claim, commandline, pulls, replica, source, spawning
 from devloop.fs import body, rootguard
 from devloop.protocol import bodies, messages
 from devloop.state import baseline, basestore, trash
@@ -123,7 +123,7 @@ class Service:
         ]
         self.replica = replica.Replica(
             target,
-            replica.Claimant(
+            claim.Claimant(
                 context.session,
                 context.owner,
                 context.takeover,

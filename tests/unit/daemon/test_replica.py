@@ -15,7 +15,7 @@ import pytest
 from devloop import errors
 from devloop.core import entry, tree
 from devloop.core.entry import Entry
-from devloop.daemon import replica
+from devloop.daemon import claim, manifest, replica, requests
 from devloop.fs import body
 from devloop.protocol import answers, messages, session
 from devloop.state import baseline
@@ -35,7 +35,7 @@ class NoBases:
 class Bench:
     """A replica with a real engine and sender, over a folder of files."""
 
-    def __init__(self, folder: Path, pool: ThreadPoolExecutor, **claim: Any) -> None:
+    def __init__(self, folder: Path, pool: ThreadPoolExecutor, **said: Any) -> None:
         self.folder = folder
         self.agent = fake_agent.FakeAgent()
         self.events: list[events.Event] = []
@@ -50,10 +50,10 @@ class Bench:
         self.pool = pool
         self.replica = replica.Replica(
             self.agent,
-            replica.Claimant(
-                claim.get("session", "mine"),
-                claim.get("owner", "me@here"),
-                claim.get("takeover", False),
+            claim.Claimant(
+                said.get("session", "mine"),
+                said.get("owner", "me@here"),
+                said.get("takeover", False),
                 (messages.SyncSpec("/app"),),
                 messages.AppSpec(messages.ReloadMode.NONE),
             ),
@@ -408,7 +408,7 @@ async def test_a_link_that_ends_ends_the_question(bench: Bench) -> None:
 
 
 async def test_an_answer_that_takes_too_long_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replica, "REQUEST_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(requests, "REQUEST_TIMEOUT_S", 0.05)
     async with running(bench):
         await bench.event(events.LinkChanged)
         bench.agent._respond = lambda request: None  # type: ignore[method-assign]
@@ -434,7 +434,7 @@ async def test_who_leaves_an_answer_early_gives_its_credit_back(bench: Bench) ->
 
 
 async def test_a_manifest_without_end_is_cut_off(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replica, "MAX_ROWS", 100)
+    monkeypatch.setattr(manifest, "MAX_ROWS", 100)
     bench.agent.fresh = False
     bench.agent.trees[0].put("x", fake_agent.file_entry(b"x"))
     rows = [answers.row(f"f{index}", fake_agent.file_entry(b"x"), True) for index in range(200)]
