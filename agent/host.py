@@ -304,9 +304,8 @@ class Agent:
 
     # ---- telling --------------------------------------------------------------------------------------------
 
-    def _say(self, message: messages.Control) -> None:
-        if self._active is not None:
-            self._active.send(message)
+    def _say(self, message: messages.Control) -> bool:
+        return self._active is not None and self._active.send(message)
 
     def _tell_trouble(self, text: str) -> None:
         """Tell of the agent's own trouble, once: among the lines that the app prints."""

@@ -47,7 +47,7 @@ class Launcher:
     Args:
         state: Where the app's identity is kept.
         folders: Pairs of a sync's `to` and the folder that it is here.
-        say: Sends a control message, if there is a link.
+        say: Sends a control message, and returns whether there is a link to send it on.
         output: Sends output; waits for a link where there is none.
     """
 
@@ -55,7 +55,7 @@ class Launcher:
         self,
         state: str,
         folders: Sequence[tuple[str, str]],
-        say: Callable[[messages.Control], None],
+        say: Callable[[messages.Control], bool],
         output: Callable[[messages.Output], Awaitable[None]],
     ) -> None:
         self._identity = state
@@ -199,7 +199,10 @@ class Launcher:
             )
             outcome = result.failure or exits.describe(result.exit_status or 0)
             took_ms = round((time.monotonic() - began_s) * 1000)
-            self._say(messages.HookDone(hook.name, not result.failure, outcome, took_ms))
+            told = self._say(messages.HookDone(hook.name, not result.failure, outcome, took_ms))
+            if result.failure and not told:
+                # Lines wait for the next link, and a failure must not be lost with this one.
+                self._lines.note(hook.name, f"failed: {outcome}, after {took_ms} ms")
 
     # ---- output ---------------------------------------------------------------------------------------------
 

@@ -120,26 +120,6 @@ class Tree(Mapping[str, Entry]):
         twin._sum, twin._files, twin._bytes = self._sum, self._files, self._bytes
         return twin
 
-    def under(self, folders: set[str]) -> list[str]:
-        """Return every path that lies in one of the folders, the folders themselves included.
-
-        One pass over the tree, whatever the number of folders.
-        """
-        if "" in folders:
-            return list(self._entries)
-        if not any(self._is_folder(folder) for folder in folders):
-            return [folder for folder in folders if folder in self._entries]
-        return [
-            path
-            for path in self._entries
-            if path in folders or any(above in folders for above in paths.ancestors(path))
-        ]
-
-    def _is_folder(self, path: str) -> bool:
-        entry = self._entries.get(path)
-        # a folder that was never entered itself may still have children
-        return entry is None or entry.kind is Kind.FOLDER
-
     def file_count(self) -> int:
         """Return how many of the entries are files."""
         return self._files

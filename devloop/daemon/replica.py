@@ -232,6 +232,10 @@ class Replica:
         for root, stored in found.items():
             await self._look_for_hidden(root, stored)
         self._carry_out(self._brain.opened(self.name, hello.roots, found, self._now_s()))
+        if any(each.delete_extra for each in self._brain.sources):
+            # What was found before the engine knew the target was not taken up, and is told again only when it changes.
+            with contextlib.suppress(errors.AgentError, errors.LinkError):
+                await self.ask(messages.Ask.SWEEP)
 
     def _is_unknown(self, hello: messages.AgentHello, index: int) -> bool:
         root = hello.roots[index]
@@ -274,7 +278,8 @@ class Replica:
     def _found(self, findings: messages.Findings) -> None:
         before = self.findings.get(findings.root)
         self.findings[findings.root] = findings
-        if findings.drift_count and (before is None or before.drift != findings.drift):
+        seen = before.drift if before is not None else ()
+        if findings.drift != seen:
             names = tuple(paths.from_wire(row.path) for row in findings.drift[:20])
             self._publish(
                 events.Drifted(target=self.name, count=findings.drift_count, paths=names, extra=findings.extra_count)
@@ -283,6 +288,9 @@ class Replica:
             rows = [(paths.from_wire(row.path), row.was, row.now) for row in findings.drift]
             whole = findings.drift_count == len(rows)
             self._carry_out(self._brain.drifted(self.name, findings.root, rows, self._now_s(), whole=whole))
+        if findings.extra:
+            extra = [paths.from_wire(raw) for raw in findings.extra]
+            self._carry_out(self._brain.littered(self.name, findings.root, extra, self._now_s()))
         self._on_findings(findings)
 
     def _has_drift(self, root: int) -> bool:
@@ -310,6 +318,17 @@ class Replica:
     def ask_manifest(self, root: int) -> None:
         """Ask what is really in a root and tell the engine."""
         self._spawn(self._manifest(root))
+
+    def distrust(self, root: int) -> None:
+        """End the link, to be opened again with backoff: what the agent says of a root is wrong again and again."""
+        if self._driver is not None:
+            self._refuse(
+                errors.RemoteProtocolError(
+                    f"{self.name} contradicts itself: its digest of {self._claimant.syncs[root].to} stays wrong",
+                    hint="if it goes on, restart the agent; `devloop status` says when everything is in sync",
+                    where="Ack.digests",
+                )
+            )
 
     def send_rules(self) -> None:
         """Tell the agent the rules anew."""

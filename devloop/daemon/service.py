@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from devloop import errors
 from devloop.config import model
-from devloop.core import ops, pathmap, paths, tree
+from devloop.core import ops, pathmap, paths, patterns, tree
 from devloop.core.entry import Entry, Kind
 from devloop.core.problem import Problem
 from devloop.daemon import basefill, builder, claim, commandline, pulls, replica, source, spawning
@@ -103,7 +103,10 @@ class Service:
         self._hooks = hooks.Chooser(spec)
         self._begun, self._scanned = asyncio.Event(), asyncio.Event()
         self.engine = engine.Engine(
-            [ledger.Source(delete_extra=sync.extra is model.Extra.DELETE) for sync in spec.sync],
+            [
+                ledger.Source(delete_extra=sync.extra is model.Extra.DELETE, pulled=patterns.Patterns(sync.pull).match)
+                for sync in spec.sync
+            ],
             self._hooks.pod,
             self._hooks.calls,
         )
@@ -259,6 +262,8 @@ class Service:
                 self.replica.cancel(command.batch, command.ops)
             case commands.AskManifest():
                 self.replica.ask_manifest(command.root)
+            case commands.Distrust():
+                self.replica.distrust(command.root)
             case commands.SaveBaseline():
                 self._store.submit(self._baselines[command.root].update, command.delta)
                 self._basefill.acked(command.root, command.delta)

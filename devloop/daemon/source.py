@@ -332,9 +332,9 @@ class Source:
         approved: frozenset[str] = frozenset()
         repo = self._rules.repo
         if move is not None and move.old and gone and repo is not None:
-            # A branch without a commit, or a commit that is gone: then nothing vouches for the deletions.
+            # Where git cannot tell, as of a commit that is gone, nothing vouches for the deletions.
             with contextlib.suppress(gitrepo.GitError):
-                approved = repo.deleted_between(move.old, move.new) & gone
+                approved = gitrepo.vouched(repo.deleted_between(move.old, move.new), gone)
         return Seen(result, hidden, approved)
 
     # ---- telling what was seen ------------------------------------------------------------------------------
@@ -345,6 +345,9 @@ class Source:
         The scanner remembers what it found and finds it only once, so a caller who is cancelled meanwhile, such as a
         flush that waited long enough, does not keep it from the owner.
         """
+        if self._ended:
+            # A service that stopped while others go on has nothing to look with, whoever still asks.
+            return
         looking = asyncio.get_running_loop().run_in_executor(self._thread, work)
         try:
             await asyncio.shield(looking)
@@ -408,6 +411,8 @@ class Source:
         watching = self._watcher
         if watching is None or not await watching.flush(timeout_s):
             await self.rescan_all()
+        elif self._scanner.beyond:
+            await self.rescan(self._scanner.beyond)
         async with self.still():
             # The batch that the flush let through is being looked at by whoever held the lock.
             pass
@@ -427,15 +432,15 @@ class Source:
             await self.rescan(again)
 
     async def _in_quiet(self) -> None:
-        """What is done beside: files whose stamp proves nothing yet, the cache, a root that is lost."""
+        """What is done beside: files that no event proves, what links lead out to, the cache, a root that is lost."""
         while True:
             await asyncio.sleep(QUIET_S)
             if self._lost:
                 await self.rescan_all()
                 continue
-            unproven = self._scanner.unproven
-            if unproven:
-                await self.rescan(unproven)
+            unwatched = self._scanner.unproven | self._scanner.beyond
+            if unwatched:
+                await self.rescan(unwatched)
             with contextlib.suppress(OSError):
                 await self._in_thread(self._cache.flush)
 

@@ -63,7 +63,7 @@ class Scanner:
         symlinks: `keep` ships links as links, `skip` none, `follow` what they lead to.
         boundary: With `follow`, the folder that followed links must stay in, such as the project; the root by
             default. Without it a link in a repository could ship any file of its user. Changes beyond the root are
-            seen only by a scan of the link: see `followed`.
+            seen only by a scan of the link: see `beyond`.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Scanner:
     ) -> None:
         self.root = os.path.realpath(root)
         self.tree = tree.Tree()
+        self._inside = os.path.join(self.root, "")
         self._guard = rootguard.RootGuard(self.root)
         self._cancelled = threading.Event()
         self._known = scanstate.Known(self.tree, {}, {}, set(), {}, set())
@@ -107,9 +108,11 @@ class Scanner:
         return self._setup.cache.unproven
 
     @property
-    def followed(self) -> Mapping[str, str]:
-        """The links that are followed, with the absolute path each leads to."""
-        return self._known.follows
+    def beyond(self) -> frozenset[str]:
+        """The links that are followed out of the root: what changes there, no watch on the root tells."""
+        # A copy at one go: a scan may be under way in its thread.
+        follows = self._known.follows.copy()
+        return frozenset(link for link, real in follows.items() if not (real + os.sep).startswith(self._inside))
 
     def scan_all(self) -> ScanResult:
         """Look at everything.

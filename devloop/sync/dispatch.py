@@ -130,13 +130,14 @@ def _send(
     found: list[Command] = []
     first = not replica.started
     for chosen in planner.split(flow, whole=book.git or first):
+        changes = [op for op in chosen if op.action in _DISTURBING and (op.root, op.path) not in replica.litter]
         batch = Batch(
             number=replica.next_batch,
             ops=chosen,
-            hooks=() if is_part else hooks.choose(chosen),
+            hooks=() if is_part else hooks.choose(changes),
             # Until the first sync is complete the app is not disturbed by what overtakes it; nor is it ever by what
             # only changes hands.
-            reload=not is_part and not (first and replica.flights) and any(op.action in _DISTURBING for op in chosen),
+            reload=bool(changes) and not is_part and not (first and replica.flights),
             urgent=sum(op.body_bytes for op in chosen) <= URGENT_BYTES,
             git=book.git,
             began_s=now_s if book.tally.began_s is None else book.tally.began_s,
@@ -146,6 +147,7 @@ def _send(
         for op in chosen:
             replica.busy.add(op)
             replica.forced.pop((op.root, op.path), None)
+            replica.litter.discard((op.root, op.path))
         found.append(commands.Send(replica.name, batch))
     if found:
         replica.synced = False

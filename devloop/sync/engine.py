@@ -237,6 +237,21 @@ class Engine:
         reconcile.take_drift(self.sources[root], replica, root, rows)
         return self.advance(now_s)
 
+    def littered(self, name: str, root: int, found: Iterable[str], now_s: float) -> list[Command]:
+        """Take up what a sweep found that devloop never shipped: it is deleted where the sync says `extra: delete`.
+
+        Args:
+            name: The replica.
+            root: The root.
+            found: Paths that are neither managed nor protected.
+            now_s: The time.
+        """
+        replica, source = self.replicas.get(name), self.sources[root]
+        if replica is None or not (source.delete_extra and source.scanned and replica.up and replica.ready[root]):
+            return []
+        reconcile.take_litter(source, replica, root, found)
+        return self.advance(now_s)
+
     def acked(
         self, name: str, ack: messages.Ack, troubles: Mapping[tuple[int, str], problem.Problem], now_s: float
     ) -> list[Command]:

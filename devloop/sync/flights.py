@@ -22,6 +22,9 @@ LARGE_OPS: Final = 1000
 # How often a path is sent again after it changed while it was read, before it becomes a problem.
 MAX_RETRIES: Final = 5
 
+# How many manifests of a root are asked for in a row because an ack's digest was wrong; one sets an honest agent right.
+MAX_DOUBTS: Final = 3
+
 # Trouble that goes away when the path is looked at and sent again.
 _PASSING: Final = frozenset({problem.Reason.CHANGED_IN_TRANSIT, problem.Reason.UNSTABLE})
 
@@ -94,10 +97,20 @@ def _check_digests(replica: Replica, ack: messages.Ack) -> list[Command]:
     for root, digest in enumerate(ack.digests):
         if digest != replica.known[root].digest:
             replica.ready[root] = False
+        else:
+            replica.doubts[root] = 0
     if replica.flights:
         return []
     # Only now: an ack that came between the question and its answer would make the answer outdated.
-    return [commands.AskManifest(replica.name, root) for root, ready in enumerate(replica.ready) if not ready]
+    return [_doubt(replica, root) for root, ready in enumerate(replica.ready) if not ready]
+
+
+def _doubt(replica: Replica, root: int) -> Command:
+    """Return what follows from a digest that is not what it should be."""
+    replica.doubts[root] += 1
+    if replica.doubts[root] > MAX_DOUBTS:
+        return commands.Distrust(replica.name, root)
+    return commands.AskManifest(replica.name, root)
 
 
 def _take_equal(sources: Sequence[Source], replica: Replica, flight: Batch, ack: messages.Ack) -> set[int]:

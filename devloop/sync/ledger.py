@@ -7,7 +7,7 @@ follows from it is decided in `dispatch`, `flights`, `reconcile` and `settling`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from devloop.core import ops, problem, tree
@@ -30,11 +30,13 @@ class Source:
         hidden: Paths that left the tree because the rules cover them now.
         begun: Some of the first scan was told, or all.
         scanned: The first scan is done.
+        delete_extra: The sync says `extra: delete`.
+        pulled: Whether the sync's `pull:` asks for a path: what is to come to the laptop is not deleted as extra.
         stopped: Why the folder cannot be trusted now; empty while it can.
         problems: The laptop's own trouble, by path.
     """
 
-    def __init__(self, *, delete_extra: bool = False) -> None:
+    def __init__(self, *, delete_extra: bool = False, pulled: Callable[[str], bool] = lambda path: False) -> None:
         self.wanted = tree.Tree()
         self.hidden: set[str] = set()
         self.begun = False
@@ -42,6 +44,7 @@ class Source:
         self.stopped = ""
         self.problems: dict[str, problem.Problem] = {}
         self.delete_extra = delete_extra
+        self.pulled = pulled
 
 
 class Replica:
@@ -58,6 +61,10 @@ class Replica:
         approved: Deletions that the user, or a git operation that was seen, vouches for.
         problems: Ops that the agent could not carry out.
         waiting: Paths that are being looked at again before they are sent again.
+        doubts: For each root: the manifests that were asked for since its digest last was what it should be. Not
+            forgotten with the link, or an agent that is always wrong would be believed anew with each.
+        litter: Extra paths that are to be deleted: nobody is told of it by a reload, because an app that makes them at
+            its start would be started again and again.
         drift: Managed paths that somebody else changed in the target, with what is there; None where nothing is.
             They are left alone until the laptop changes them.
         extras: What a manifest found that is not managed, and what git lists, until the first scan can judge it.
@@ -82,9 +89,11 @@ class Replica:
         self.retries: dict[_Key, int] = {}
         self.waiting: dict[_Key, ops.Op] = {}
         self.forced: dict[_Key, ops.Op] = {}
+        self.litter: set[_Key] = set()
         self.drift: dict[_Key, Entry | None] = {}
         self.extras: dict[int, tuple[Mapping[str, Entry], frozenset[str]]] = {}
         self.deleted: deque[tuple[float, int]] = deque()
+        self.doubts = [0] * roots
         self.next_batch = messages.FIRST_NUMBER
         self.in_parts = False
         self.more_parts = False
@@ -110,6 +119,7 @@ class Replica:
         self.approved.discard(key)
         self.problems.pop(key, None)
         self.forced.pop(key, None)
+        self.litter.discard(key)
         self.drift.pop(key, None)
 
     def force(self, op: ops.Op) -> None:
@@ -155,6 +165,7 @@ class Replica:
         self.retries.clear()
         self.waiting.clear()
         self.forced.clear()
+        self.litter.clear()
         self.extras.clear()
         return flights
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from devloop.core import tree
+from devloop.core import ops, tree
 from devloop.core.entry import Entry
 from devloop.protocol import messages
 from devloop.sync import commands, ledger, planner
@@ -107,6 +107,18 @@ def take_drift(source: Source, replica: Replica, root: int, rows: Sequence[tuple
     _note_drift(source, replica, root, {path: was for path, was, _ in rows})
 
 
+def take_litter(source: Source, replica: Replica, root: int, found: Iterable[str]) -> None:
+    """Let extra paths be deleted; see `Engine.littered`."""
+    known = replica.known[root]
+    for path in found:
+        key = (root, path)
+        # What the laptop has by now is on its way there; what the rules hide is still on its disk.
+        mine = path in source.wanted or path in known or path in source.hidden or source.pulled(path)
+        if not (mine or key in replica.busy or key in replica.held or key in replica.problems):
+            replica.force(ops.delete(root, path))
+            replica.litter.add(key)
+
+
 def pend_differences(book: Ledger, replica: Replica, root: int, now_s: float) -> None:
     """Note what differs in a root, unless it waits for a person."""
     delta = tree.diff(replica.known[root], book.sources[root].wanted)
@@ -124,6 +136,8 @@ def judge_extras(
     # What the rules hide is still on the laptop's disk, whatever git lists.
     judged = {path: there for path, there in extra.items() if path not in source.hidden}
     for op in planner.reconcile(root, source.wanted, judged, listed=listed, delete_extra=source.delete_extra):
+        if op.action is ops.Action.DELETE and op.path not in listed and source.pulled(op.path):
+            continue
         replica.force(op)
 
 

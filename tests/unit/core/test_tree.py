@@ -42,11 +42,3 @@ def test_a_copy_is_independent() -> None:
     two.put("b", entry.folder())
     assert "b" not in one
     assert one.digest != two.digest
-
-
-def test_under_finds_folders_and_what_lies_in_them() -> None:
-    some = entry.file(bytes(32), 0)
-    subject = tree.Tree({"a": entry.folder(), "a/x": some, "ab": some, "c": some, "d/e/f": some})
-    assert sorted(subject.under({"a", "d"})) == ["a", "a/x", "d/e/f"]
-    assert subject.under({"c"}) == ["c"]
-    assert len(subject.under({""})) == 5

@@ -84,6 +84,8 @@ class Bench:
                 self.replica.send(command.batch)
             elif isinstance(command, commands.AskManifest):
                 self.replica.ask_manifest(command.root)
+            elif isinstance(command, commands.Distrust):
+                self.replica.distrust(command.root)
             elif isinstance(command, commands.CancelBodies):
                 self.replica.cancel(command.batch, command.ops)
             elif isinstance(command, commands.ResetBaseline):
@@ -350,12 +352,15 @@ async def test_findings_are_kept_told_once_and_passed_on(bench: Bench) -> None:
         await bench.agent.told(session.Opened)
         for _ in range(2):
             bench.agent.say(found)
+        over = messages.Findings(0, (), 0, (), 0, 3)
+        bench.agent.say(over)
         bench.agent.say(messages.AppChanged("running", 1, 1))
         await bench.event(events.AppChanged)
-    assert bench.replica.findings == {0: found}
-    assert bench.findings == [found, found]
-    (told,) = [each for each in bench.events if isinstance(each, events.Drifted)]
+    assert bench.replica.findings == {0: over}
+    assert bench.findings == [found, found, over]
+    told, ended = [each for each in bench.events if isinstance(each, events.Drifted)]
     assert (told.paths, told.count) == (("a",), 1)
+    assert (ended.paths, ended.count) == ((), 0)
 
 
 async def test_endless_output_is_taken_and_costs_no_memory(bench: Bench) -> None:

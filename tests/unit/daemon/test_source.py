@@ -166,6 +166,16 @@ async def test_a_flush_returns_when_what_was_saved_before_it_is_found(tmp_path: 
                 assert opened.read(10) == str(index).encode()
 
 
+async def test_what_has_ended_finds_nothing_and_breaks_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    async with running(bench):
+        pass
+    bench.write("late")
+    await bench.source.rescan_all()
+    await bench.source.rescan({"late"})
+    assert bench.paths == set()
+
+
 async def test_a_flush_without_a_watcher_looks_itself(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.write("a")
@@ -174,6 +184,31 @@ async def test_a_flush_without_a_watcher_looks_itself(tmp_path: Path) -> None:
     assert bench.paths == {"a"}
     bench.source._close()
     bench.source._thread.shutdown()
+
+
+async def test_what_a_followed_link_leads_to_beyond_the_folder_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "QUIET_S", 0.05)
+    bench = Bench(tmp_path, symlinks="follow")
+    libs = tmp_path / "project" / "libs"
+    libs.mkdir()
+    (bench.home / "libs").symlink_to("../libs")
+    async with running(bench):
+        (libs / "x").write_text("1")
+        await bench.owner.until(lambda: bench.paths == {"libs", "libs/x"})
+
+
+async def test_a_flush_looks_at_what_followed_links_lead_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "QUIET_S", 1000.0)
+    bench = Bench(tmp_path, symlinks="follow")
+    (tmp_path / "project" / "x").write_text("1")
+    (bench.home / "x").symlink_to("../x")
+    async with running(bench):
+        for text in ("22", "333"):
+            (tmp_path / "project" / "x").write_text(text)
+            await bench.source.flush(10.0)
+            assert bench.owner.tree["x"].size == len(text)
 
 
 async def test_rules_that_change_show_and_hide_paths(tmp_path: Path) -> None:
@@ -214,6 +249,23 @@ async def test_a_git_operation_is_told_and_vouches_for_its_deletions(tmp_path: P
         assert (old, new) in bench.owner.moves
         (found,) = [found for found in bench.owner.found_all if "gone" in found.delta.gone]
         assert found.approved == {"gone"} and found.git
+
+
+async def test_a_switch_to_a_branch_without_a_commit_vouches_for_what_git_deleted(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.git("init", "-q", "-b", "main")
+    bench.write("gone")
+    bench.write("also/gone")
+    bench.git("add", "-A")
+    bench.git("commit", "-qm", "one")
+    bench.write("untracked")
+    async with running(bench):
+        bench.git("switch", "-q", "--orphan", "new")
+        await bench.owner.until(lambda: bench.paths == {"untracked"})
+        approved = {path for found in bench.owner.found_all for path in found.approved}
+        assert approved == {"gone", "also/gone", "also"}
+        bench.git("switch", "-q", "main")
+        await bench.owner.until(lambda: bench.paths == {"untracked", "gone", "also", "also/gone"})
 
 
 async def test_no_git_lists_nothing(tmp_path: Path) -> None:

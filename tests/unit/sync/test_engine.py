@@ -647,3 +647,33 @@ def test_the_counting_tree_counts() -> None:
     CountingTree.passes = 0
     tree.diff(CountingTree({"a": ONE}), {})
     assert CountingTree.passes > 0
+
+
+# ---- an agent that does not agree with itself -------------------------------------------------------------------
+
+
+def doubted(play: Playbook) -> Playbook:
+    """Let an ack be wrong and the manifest be right, so that the next save is sent."""
+    play.acks(digest=b"?" * 32)
+    known = dict(play.engine.replicas[POD].known[0])
+    if play.all(commands.AskManifest):
+        rows = [(path, there, True) for path, there in known.items()]
+        play.did(play.engine.manifest(POD, 0, rows, frozenset(), play.now_s))
+    return play
+
+
+def test_a_digest_that_is_wrong_too_often_ends_the_link_and_goes_on_to_where_it_opens_again() -> None:
+    play = ready({"a": ONE})
+    for number in range(flights.MAX_DOUBTS):
+        doubted(play.saves({"a": (TWO, ONE)[number % 2]})).none(commands.Distrust)
+    play.saves({"b": ONE}).acks(digest=b"?" * 32).none(commands.AskManifest, commands.Settled)
+    assert play.one(commands.Distrust) == commands.Distrust(POD, 0)
+    play.cuts().opens(has=dict(play.engine.sources[0].wanted)).saves({"b": TWO}).acks(digest=b"?" * 32)
+    play.one(commands.Distrust)
+
+
+def test_a_digest_that_is_right_once_is_trusted_again() -> None:
+    play = ready({"a": ONE})
+    for _ in range(flights.MAX_DOUBTS + 1):
+        doubted(play.saves({"a": TWO})).none(commands.Distrust)
+        play.saves({"a": ONE}).acks().none(commands.Distrust).in_sync()

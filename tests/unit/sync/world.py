@@ -97,6 +97,7 @@ class World:
         self.holds: list[commands.HoldChanged] = []
         self.started: set[str] = set()
         self.sends: list[commands.Send] = []
+        self.distrusted: list[str] = []
         self._dropped: list[tuple[str, int, list[int]]] = []
         self.engine = self._new_engine()
 
@@ -275,6 +276,8 @@ class World:
         while self._dropped:
             name, batch, indexes = self._dropped.pop(0)
             self.run(self.engine.body_changed(name, batch, indexes, self.now_s))
+        while self.distrusted:
+            self.close(self.distrusted.pop())
 
     def _do(self, command: commands.Command) -> None:
         match command:
@@ -290,6 +293,9 @@ class World:
             case commands.SaveBaseline(replica=name, root=root, delta=delta):
                 key = (name, root, self.engine.replicas[name].tree_ids[root])
                 self.baselines.setdefault(key, tree.Tree()).apply(delta)
+            case commands.Distrust(replica=name):
+                # Targets that are changed behind our back again and again look like this, too.
+                self.distrusted.append(name)
             case commands.Rescan():
                 self.rescans.append(command)
             case commands.StartApp(replica=name):
@@ -397,6 +403,8 @@ class World:
             self.scan(root)
         for _ in range(400):
             self.now_s += 0.1
+            for name in [name for name, link in self.links.items() if not link.up]:
+                self.open(name)
             if not self.step():
                 return
         raise AssertionError("it never comes to rest")
