@@ -19,7 +19,6 @@ from devloop import errors
 from devloop.core import paths, problem, tree
 from devloop.daemon import claim, manifest, requests, spawning, telling
 from devloop.protocol import laptop, messages, session
-from devloop.state import baseline
 from devloop.sync import commands, engine, events, sender
 from devloop.transport import backoff
 from devloop.wire import driver, websocket
@@ -47,8 +46,8 @@ class Replica:
         carry_out: Carries out the engine's commands.
         make_sender: Makes a sender for an open link.
         rules: Returns the messages that tell the agent the rules.
-        stored: The baselines of this target, by root.
-        store: Where they are read and written.
+        stored: Returns what was last acked of a tree: root, tree id.
+        store: Where that is read and written.
         listed: Returns the paths below a sync that git lists.
         still_there: Returns which of some paths below a sync are on the laptop's disk.
         begun: Set when something of every sync's first scan is known.
@@ -67,7 +66,7 @@ class Replica:
         carry_out: Callable[[Sequence[commands.Command]], None],
         make_sender: Callable[[driver.Driver, frozenset[str]], sender.Sender],
         rules: Callable[[], Sequence[messages.Rules]],
-        stored: Sequence[baseline.Baseline],
+        stored: Callable[[int, str], tree.Tree],
         store: Executor,
         listed: Callable[[int], frozenset[str]],
         still_there: Callable[[int, Sequence[str]], tuple[str, ...]],
@@ -82,6 +81,7 @@ class Replica:
         self.hello: messages.AgentHello | None = None
         self.app: events.AppChanged | None = None
         self.findings: dict[int, messages.Findings] = {}
+        self.fatal: errors.DevloopError | None = None
         self._target = target
         self._claimant = claimant
         self._brain = brain
@@ -101,7 +101,7 @@ class Replica:
         self._sender: sender.Sender | None = None
         self._group: asyncio.TaskGroup | None = None
         self._requests = requests.Requests(self.name)
-        self._fatal: errors.DevloopError | None = None
+        self._refusal: errors.DevloopError | None = None
         self._was_open = self._reached = False
         self._opened_s = math.inf
 
@@ -143,7 +143,7 @@ class Replica:
         return lost.message
 
     async def _link_once(self) -> None:
-        self._fatal = None
+        self._refusal = None
         self._reached = False
         async with self._target.open() as (connection, key):
             self._reached = True
@@ -162,8 +162,8 @@ class Replica:
         try:
             await link.run()
         except errors.DevloopError as error:
-            raise self._fatal or error from None
-        raise self._fatal or errors.LinkError("the agent closed the link")
+            raise self._refusal or error from None
+        raise self._refusal or errors.LinkError("the agent closed the link")
 
     def _on_event(self, event: session.Event) -> None:
         match event:
@@ -200,7 +200,7 @@ class Replica:
 
     def _refuse(self, error: errors.DevloopError) -> None:
         assert self._driver is not None
-        self._fatal = error
+        self._refusal = error
         self._driver.close(messages.Bye(messages.Refusal.STOPPING, error.message))
 
     async def _opened(self, features: frozenset[str]) -> None:
@@ -242,10 +242,10 @@ class Replica:
         if root.fresh or root.digest == self._brain.sources[index].wanted.digest:
             return False
         known = self._brain.replicas.get(self.name)
-        return known is None or known.known[index].digest != root.digest
+        return known is None or known.tree_ids[index] != root.tree_id or known.known[index].digest != root.digest
 
     def _load(self, hello: messages.AgentHello, unknown: Sequence[int]) -> dict[int, tree.Tree]:
-        return {index: self._stored[index].load(hello.roots[index].tree_id) for index in unknown}
+        return {index: self._stored(index, hello.roots[index].tree_id) for index in unknown}
 
     # ---- what the agent says --------------------------------------------------------------------------------
 

@@ -79,7 +79,7 @@ class Engine:
         touched = [*delta.put, *delta.gone]
         if touched:
             self._book.tally.begin(began_s if began_s is not None else now_s)
-        for replica in self.replicas.values():
+        for replica in self._book.met():
             # A path that was deleted and is back, but hidden, is touched too: its deletion may be held.
             for path in (*touched, *hidden):
                 replica.touch(root, path)
@@ -107,7 +107,7 @@ class Engine:
         source.wanted.apply(delta)
         source.begun = True
         self._book.tally.begin(began_s)
-        for replica in self.replicas.values():
+        for replica in self._book.met():
             for path in delta.put:
                 replica.touch(root, path)
         return self.advance(now_s)

@@ -52,6 +52,7 @@ class Replica:
 
     Attributes:
         name: The pod, or the local target's folder.
+        met: Its link was open once. Before that there is nothing to note of it: `opened` finds out what it holds.
         up: Its link is open.
         ready: For each root: `known` is what is really there.
         known: For each root: what the agent holds for us.
@@ -75,6 +76,7 @@ class Replica:
 
     def __init__(self, name: str, roots: int) -> None:
         self.name = name
+        self.met = False
         self.up = False
         self.ready = [False] * roots
         self.known = [tree.Tree() for _ in range(roots)]
@@ -203,6 +205,10 @@ class Ledger:
     def all_scanned(self) -> bool:
         """Every sync's first scan is done, or will not be."""
         return all(source.scanned or source.stopped for source in self.sources)
+
+    def met(self) -> list[Replica]:
+        """Return the agents of which there is anything to note."""
+        return [replica for replica in self.replicas.values() if replica.met]
 
     def stir(self) -> None:
         """Note that something moves, or may."""

@@ -32,7 +32,8 @@ def opened(
         baselines: What was last acked for that identity, where it was stored.
         now_s: The time.
     """
-    replica.up, replica.synced, replica.started = True, False, False
+    replica.met = replica.up = True
+    replica.synced = replica.started = False
     replica.in_parts = replica.more_parts = all(state.fresh and state.empty for state in roots)
     flights = replica.forget_link()
     found: list[Command] = []

@@ -171,7 +171,7 @@ async def test_endless_output_and_news_are_taken_and_work_goes_on(tmp_path: Path
             await bench.in_sync()
             assert bench.agent.bodies["app.py"] == b"edited"
             stop.set()
-        figures = bench.service.replica.statistics
+        figures = bench.service.replicas[bench.agent.name].statistics
         assert figures is not None and figures.held_bytes <= messages.Limits().total_credit_bytes
 
 

@@ -81,7 +81,7 @@ def make(root: Path) -> tuple[pulls.Puller, Agent, list[events.Event]]:
     agent, told = Agent(), list[events.Event]()
     bin_: Any = SimpleNamespace(keep=lambda *arguments: None)
     sources: Sequence[Any] = [Source(root)]
-    parts: Any = (sources, agent, Brain(), bin_)
+    parts: Any = (sources, lambda: agent, Brain(), bin_)
     puller = pulls.Puller(*parts, publish=told.append, carry_out=lambda commands: None)
     agent.puller = puller
     return puller, agent, told

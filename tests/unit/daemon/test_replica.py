@@ -46,7 +46,7 @@ class Bench:
         self.first_part.set()
         self.first_scan.set()
         self.brain = engine.Engine([ledger.Source()], lambda changes: ())
-        self.stored = baseline.Baseline(str(folder / "state"), 0)
+        self.stored = baseline.Baseline(str(folder / "state" / "baseline.log"))
         self.pool = pool
         self.replica = replica.Replica(
             self.agent,
@@ -61,7 +61,7 @@ class Bench:
             carry_out=self.carry_out,
             make_sender=self.make_sender,
             rules=lambda: [messages.Rules(0, b"", 0, b"")],
-            stored=[self.stored],
+            stored=lambda root, tree_id: self.stored.load(tree_id),
             store=pool,
             listed=lambda root: frozenset(),
             still_there=lambda root, found: (),
