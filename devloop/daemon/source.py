@@ -19,7 +19,7 @@ import msgspec
 
 from devloop import errors
 from devloop.config import model
-from devloop.core import rules, tree
+from devloop.core import paths, rules, tree
 from devloop.core.entry import Entry
 from devloop.core.problem import Problem
 from devloop.fs import body, gitrepo, ignore, rootguard, scan, statcache
@@ -97,7 +97,7 @@ class _Rules:
     def __init__(self, spec: model.Sync) -> None:
         self._lock = threading.RLock()
         self._rules = ignore.Ignore(spec.source, ignore=spec.ignore, include=spec.include)
-        self._news = False
+        self._news: set[str] = set()
 
     def load(self) -> None:
         with self._lock:
@@ -105,13 +105,14 @@ class _Rules:
 
     def enter(self, folder: str, names: Collection[str] | None = None) -> None:
         with self._lock:
-            self._news |= self._rules.enter(folder, names)
+            if self._rules.enter(folder, names):
+                self._news.add(folder)
 
-    def take_news(self) -> bool:
-        """Say whether any rule changed since the last call, whether it was asked for or met by a scan."""
+    def take_news(self) -> list[str]:
+        """Return the folders below which rules changed since the last call, whoever noticed it."""
         with self._lock:
-            news, self._news = self._news, False
-            return news
+            news, self._news = self._news, set()
+            return paths.outermost(news) if news else []
 
     def ignored(self, path: str, is_folder: bool) -> rules.Verdict:
         with self._lock:
@@ -138,13 +139,15 @@ class _Rules:
             if not sources and not index_changed:
                 return False
             changed = self._rules.refresh(sources)
-            self._news |= changed
+            if changed:
+                self._news.add("")
             return changed
 
     def refresh_all(self) -> bool:
         with self._lock:
             changed = self._rules.refresh()
-            self._news |= changed
+            if changed:
+                self._news.add("")
             return changed
 
     def outside(self) -> frozenset[str]:
@@ -374,11 +377,14 @@ class Source:
             self._tell(looked.result(), began_s, is_git)
 
     def _tell(self, seen: Seen, began_s: float, is_git: bool) -> None:
-        if self._rules.take_news():
+        news = self._rules.take_news()
+        if news:
             self._owner.rules_changed(self.index)
-            if self._watcher is not None:
-                self._watcher.watch_outside(self._rules.outside())
-                self._watcher.refresh_prune()
+        if news and self._watcher is not None:
+            self._watcher.watch_outside(self._rules.outside())
+            for folder in news:
+                # Only there: looking through all folders of a large tree again takes as long as the first time.
+                self._watcher.refresh_prune(folder)
         if seen.result.problems or seen.result.cleared:
             self._owner.troubled(self.index, {**self._rules.problems(), **self._scanner.problems})
         if seen.result.again:

@@ -33,10 +33,12 @@ class Sending:
         batch: It.
         unread: Ops whose bodies were not read yet.
         cancelled: Ops whose bodies do not come.
+        failed: What had failed when it was sent: a retry may have begun since, and cannot overtake it.
     """
 
     batch: commands.Batch
     unread: set[int]
+    failed: set[tuple[int, str]]
     cancelled: set[int] = dataclasses.field(default_factory=set)
 
 
@@ -210,7 +212,7 @@ class World:
         link.acks.append((ack, troubles))
         for (root, path), trouble in troubles.items():
             if trouble.reason is problem.Reason.IN_THE_WAY:
-                self._check_blocked(replica, link.agent.roots[root], root, path, set(troubles))
+                self._check_blocked(replica, link.agent.roots[root], root, path, {*troubles, *sending.failed})
         for root in range(len(self.folders)):
             if root in link.drifted:
                 link.drifted[root] = ack.batch
@@ -325,7 +327,7 @@ class World:
         self._check_deletions(link, self.engine.replicas[command.replica], batch)
         self.sends.append(command)
         unread = {index for index, op in enumerate(batch.ops) if op.body_bytes}
-        link.sending.append(Sending(batch, unread))
+        link.sending.append(Sending(batch, unread, set(self.engine.replicas[command.replica].problems)))
 
     def _check_first(self, link: Link, batch: commands.Batch) -> None:
         """Check what may go before everything is known, and that the last batch of a first sync comes last."""
