@@ -21,6 +21,7 @@ import devloop
 from devloop import errors
 from devloop.config import model
 from devloop.daemon import bus, control, keyed, local, logs, service
+from devloop.daemon.context import Context
 from devloop.proc import memory
 from devloop.state import basestore, dirs, identity, lock, trash
 from devloop.sync import events, status
@@ -140,15 +141,15 @@ class Daemon:
             if not self._options.services or name in self._options.services
         }
 
-    def _shared_context(self) -> Callable[[str], service.Context]:
+    def _shared_context(self) -> Callable[[str], Context]:
         bases = basestore.BaseStore(self._places.bases)
         bin_ = trash.Trash(self._places.trash)
         bin_.prune()
         session = secrets.token_hex(8)
         owner = identity.owner()
 
-        def context(name: str) -> service.Context:
-            return service.Context(
+        def context(name: str) -> Context:
+            return Context(
                 project=self.folder,
                 state=self._places.state,
                 session=f"{session}-{name}",

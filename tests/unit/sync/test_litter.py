@@ -6,7 +6,7 @@ import pytest
 
 from devloop.core import entry, ops, tree
 from devloop.protocol import messages
-from devloop.sync import commands, engine
+from devloop.sync import commands, engine, ledger
 
 FILE = entry.file(bytes(32), 1)
 HOOK = messages.HookSpec("all", ("true",), "/app")
@@ -18,7 +18,7 @@ def synced(*, delete_extra: bool = True, paths: Iterable[str] = ("a",)) -> engin
     def hooks(changes: Sequence[ops.Op]) -> tuple[messages.HookSpec, ...]:
         return (HOOK,) if changes else ()
 
-    source = engine.Source(delete_extra=delete_extra, pulled=lambda path: path.endswith(".lock"))
+    source = ledger.Source(delete_extra=delete_extra, pulled=lambda path: path.endswith(".lock"))
     subject = engine.Engine([source], hooks)
     wanted = dict.fromkeys(paths, FILE)
     subject.scanned(0, tree.TreeDelta(wanted), 0.0)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from devloop.core import entry, ops, problem, tree
 from devloop.protocol import messages
-from devloop.sync import commands, engine, planner
+from devloop.sync import commands, engine, ledger, planner
 from tests.unit.sync import model_agent, model_laptop
 
 _equal_but_for = tree.equal_but_for
@@ -104,7 +104,7 @@ class World:
         self.engine = self._new_engine()
 
     def _new_engine(self) -> engine.Engine:
-        sources = [engine.Source(delete_extra=flag) for flag in self.delete_extra]
+        sources = [ledger.Source(delete_extra=flag) for flag in self.delete_extra]
         return engine.Engine(sources, lambda _: ())
 
     # ---- the laptop ---------------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ class World:
 
     def _check_blocked(
         self,
-        replica: engine.Replica,
+        replica: ledger.Replica,
         there: model_agent.ModelRoot,
         root: int,
         path: str,
@@ -339,7 +339,7 @@ class World:
             assert not (link.sending or link.acks), "reloads before everything is in its place"
             link.in_parts = False
 
-    def _check_deletions(self, link: Link, replica: engine.Replica, batch: commands.Batch) -> None:
+    def _check_deletions(self, link: Link, replica: ledger.Replica, batch: commands.Batch) -> None:
         deleted = [
             op
             for op in batch.ops
@@ -348,7 +348,7 @@ class World:
             and (there := replica.known[op.root].get(op.path)) is not None
             and there.kind is entry.Kind.FILE
         ]
-        while link.unasked and link.unasked[0][0] < self.now_s - engine.DELETION_WINDOW_S:
+        while link.unasked and link.unasked[0][0] < self.now_s - ledger.DELETION_WINDOW_S:
             link.unasked.popleft()
         if not deleted:
             return
