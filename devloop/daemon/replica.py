@@ -19,13 +19,12 @@ import msgspec
 
 import devloop
 from devloop import errors
-from devloop.core import paths, problem, tree
+from devloop.core import backoff, paths, problem, tree
 from devloop.core.entry import Entry
 from devloop.daemon import spawning
 from devloop.protocol import answers, laptop, messages, session, version
 from devloop.state import baseline
 from devloop.sync import commands, engine, events, sender
-from devloop.transport import backoff
 from devloop.wire import driver, websocket
 
 # A link that was up this long is healthy: the next break starts with a quick retry again.
