@@ -16,7 +16,18 @@ prints the two and ends with the error's exit status; nothing else in the progra
     │   └── ProtocolError
     │       ├── LocalProtocolError    this side broke the protocol: a bug in devloop
     │       └── RemoteProtocolError   the peer broke it, or the bytes were damaged
-    └── AgentError          the agent refused or could not do its part
+    ├── AgentError          the agent refused or could not do its part
+    └── ClusterError        Kubernetes: its API server, or the way there
+        ├── KubeconfigError     the kubeconfig, or what it asks for
+        │   └── ContextError    another context than the project's
+        ├── CredentialsError    who you are was not accepted, or could not be found out
+        ├── ForbiddenError      what you may not do
+        ├── NotThereError       an object, a namespace or a kind that does not exist
+        ├── RefusedError        the API server did not take a change
+        │   └── ConflictError   somebody else changed the object, or made it first
+        ├── UnreachableError    the API server does not answer
+        ├── ForwardError        a port-forward failed or ended
+        └── ExecError           a command could not be run in a container
 
 Trouble with one path is not an error but a value: see `devloop.core.problem`.
 """
@@ -214,6 +225,92 @@ class AgentError(DevloopError):
 
     BUSY: ClassVar[str] = "DL0607"
     """The code of an agent that finds another one in its place, perhaps one that is just ending."""
+
+
+class ClusterError(DevloopError):
+    """Kubernetes, or the way there, does not do what is needed.
+
+    Args:
+        message: What happened.
+        hint: How to fix it.
+        code: See `DevloopError`.
+        status: The HTTP status that the API server answered with; 0 where it did not answer.
+        reason: The API server's word for it, such as `Expired`; empty where it gave none.
+    """
+
+    code = "DL0700"
+
+    def __init__(
+        self, message: str, *, hint: str = "", code: str | None = None, status: int = 0, reason: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.status = status
+        self.reason = reason
+
+
+class KubeconfigError(ClusterError):
+    """The kubeconfig is missing, is wrong, or asks for what devloop cannot do."""
+
+    code = "DL0710"
+    exit_status = Exit.USAGE
+
+
+class ContextError(KubeconfigError):
+    """The chosen context is not the one that the project belongs to."""
+
+    code = "DL0711"
+
+
+class CredentialsError(ClusterError):
+    """The API server did not accept who the user is, or that could not be found out."""
+
+    code = "DL0720"
+    exit_status = Exit.AUTH
+
+
+class ForbiddenError(ClusterError):
+    """The user may not do what is needed."""
+
+    code = "DL0721"
+    exit_status = Exit.AUTH
+
+
+class NotThereError(ClusterError):
+    """What is asked for does not exist in the cluster."""
+
+    code = "DL0730"
+
+
+class RefusedError(ClusterError):
+    """The API server did not take a change: invalid, over a quota, denied by an admission rule."""
+
+    code = "DL0731"
+
+
+class ConflictError(RefusedError):
+    """Somebody else changed the object meanwhile, or made it first."""
+
+    code = "DL0732"
+
+
+class UnreachableError(ClusterError):
+    """The API server does not answer, or not in time, or something else answers in its place."""
+
+    code = "DL0740"
+    exit_status = Exit.UNREACHABLE
+
+
+class ForwardError(ClusterError):
+    """A port-forward to a pod failed or ended."""
+
+    code = "DL0750"
+    exit_status = Exit.UNREACHABLE
+
+
+class ExecError(ClusterError):
+    """A command could not be run in a container, or its output could not be had."""
+
+    code = "DL0751"
 
 
 def first(group: BaseExceptionGroup[DevloopError]) -> DevloopError:

@@ -16,11 +16,10 @@ from concurrent.futures import Executor
 from typing import Any, Final, Protocol
 
 from devloop import errors
-from devloop.core import paths, problem, tree
+from devloop.core import backoff, paths, problem, tree
 from devloop.daemon import claim, manifest, requests, spawning, telling
 from devloop.protocol import laptop, messages, session
 from devloop.sync import commands, engine, events, sender
-from devloop.transport import backoff
 from devloop.wire import driver, websocket
 
 # A link that was up this long is healthy: the next break starts with a quick retry again.

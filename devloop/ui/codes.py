@@ -1,7 +1,7 @@
 """The catalogue of error codes: what each means, and what to do. `devloop explain CODE` prints it.
 
 Codes are stable: one that was published keeps its meaning. Hundreds go by what is concerned: 01 the command line,
-02 devloop.yaml, 03 this machine, 04 who owns what, 05 the link, 06 the agent, 09 devloop itself.
+02 devloop.yaml, 03 this machine, 04 who owns what, 05 the link, 06 the agent, 07 the cluster, 09 devloop itself.
 """
 
 from __future__ import annotations
@@ -271,6 +271,96 @@ CODES: Final[dict[str, Code]] = {
         "not a file to pull",
         "The file is not one that `pull:` asks for, or it changed while it was read.",
         "Run `devloop pull` again.",
+    ),
+    "DL0700": Code(
+        "the cluster failed",
+        "The API server answered a request with an error that has no code of its own.",
+        "Read the message: it holds the API server's own words. With -v devloop says more of what it does.",
+    ),
+    "DL0710": Code(
+        "the kubeconfig cannot be used",
+        "No kubeconfig was found, it is not valid, or it lacks the context, cluster or user that it refers to.",
+        "`kubectl config view` shows what kubectl sees. --kubeconfig, KUBECONFIG and --context choose another.",
+    ),
+    "DL0711": Code(
+        "another context than the project's",
+        "devloop.yaml names the kube context that the project belongs to, and the chosen one differs. Nothing was sent "
+        "to either cluster.",
+        "Choose the project's context with --context, or change `context:` in devloop.yaml or devloop.local.yaml.",
+    ),
+    "DL0712": Code(
+        "the kubeconfig asks for what devloop cannot do",
+        "A setting of the kubeconfig, such as a SOCKS proxy or an old kind of auth provider, is not supported. devloop "
+        "does not go on without it.",
+        "Follow the hint. Most providers have an exec plugin today, which works.",
+    ),
+    "DL0720": Code(
+        "the API server does not know you",
+        "It answered 401, also after the credentials were asked for anew: they are wrong, expired or of another "
+        "cluster.",
+        "Log in again, in the way that your cluster asks for; `kubectl auth whoami` shows when it worked.",
+    ),
+    "DL0721": Code(
+        "you may not do this",
+        "The API server answered 403: the role that you have in the namespace lacks the verb that the message names.",
+        "Ask whoever runs the cluster for it; the hint holds the line that tests it. docs/install-ops.md lists what "
+        "devloop needs.",
+    ),
+    "DL0722": Code(
+        "the credential plugin failed",
+        "The kubeconfig names a program that gives the credentials, and it is missing, failed, took too long, or gave "
+        "what is no credential.",
+        "Run the program by hand, or `kubectl get pods`, which uses it as well. Often one must log in anew.",
+    ),
+    "DL0730": Code(
+        "it does not exist in the cluster",
+        "The object, its namespace or its kind is not there. The hint names those with a similar name.",
+        "Check the name, the namespace and the context.",
+    ),
+    "DL0731": Code(
+        "the API server refused a change",
+        "The object is not valid for it, a quota is used up, or an admission rule denies it. Nothing was changed.",
+        "Read the message: it holds the API server's own words.",
+    ),
+    "DL0732": Code(
+        "somebody else was faster",
+        "The object was changed by somebody else between reading and writing, or exists already.",
+        "Run the command again: it reads the object anew.",
+    ),
+    "DL0740": Code(
+        "the API server does not answer",
+        "No connection could be made, it was cut, or no answer came in time.",
+        "Check the network and the VPN: `kubectl version` shows when it works. A watching devloop goes on by itself.",
+    ),
+    "DL0741": Code(
+        "the API server's name is unknown",
+        "The host name in the kubeconfig cannot be resolved.",
+        "Check the network, the VPN and the name in the kubeconfig.",
+    ),
+    "DL0742": Code(
+        "no trusted connection to the API server",
+        "TLS failed: the certificate is of another authority or name, has expired, or what answers does not speak TLS.",
+        "Check certificate-authority, tls-server-name and the clock, and whether a proxy replaces certificates.",
+    ),
+    "DL0743": Code(
+        "something else answers in the API server's place",
+        "The answer is not one of Kubernetes: a login page, a proxy's error, damaged data.",
+        "Check `server` and `proxy-url` in the kubeconfig, and the VPN.",
+    ),
+    "DL0744": Code(
+        "the API server is overloaded or starting",
+        "It answered that it cannot do this now.",
+        "Wait a little. A watching devloop tries again by itself.",
+    ),
+    "DL0750": Code(
+        "a port-forward failed",
+        "The connection through the API server to the pod could not be made, ended, or is silent.",
+        "Check that the pod runs. A watching devloop makes a new one by itself.",
+    ),
+    "DL0751": Code(
+        "a command could not be run in a container",
+        "The container is not running, has no such program, or the command did not end in time.",
+        "Check the pod with `kubectl describe pod`; the message holds the words of the container runtime.",
     ),
     "DL0999": Code(
         "a bug in devloop",

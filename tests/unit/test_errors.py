@@ -43,6 +43,14 @@ def test_a_code_of_its_own_goes_before_the_classs() -> None:
         (errors.RemoteProtocolError, 5),
         (errors.AuthError, 4),
         (errors.SkewError, 6),
+        (errors.ClusterError, 1),
+        (errors.KubeconfigError, 2),
+        (errors.ContextError, 2),
+        (errors.CredentialsError, 4),
+        (errors.ForbiddenError, 4),
+        (errors.NotThereError, 1),
+        (errors.UnreachableError, 5),
+        (errors.ForwardError, 5),
     ],
 )
 def test_statuses_are_public(kind: type[errors.DevloopError], status: int) -> None:

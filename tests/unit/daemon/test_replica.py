@@ -13,14 +13,13 @@ import msgspec
 import pytest
 
 from devloop import errors
-from devloop.core import entry, tree
+from devloop.core import backoff, entry, tree
 from devloop.core.entry import Entry
 from devloop.daemon import claim, manifest, replica, requests
 from devloop.fs import body
 from devloop.protocol import answers, messages, session
 from devloop.state import baseline
 from devloop.sync import commands, dispatch, engine, events, ledger, sender
-from devloop.transport import backoff
 from devloop.wire import driver
 from tests.unit.daemon import fake_agent
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from devloop.transport import backoff
+from devloop.core import backoff
 
 
 def test_steps_grow_to_the_longest_and_stay_there() -> None:
