@@ -168,10 +168,17 @@ def of_exception(error: BaseException, server: str) -> errors.ClusterError:
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
         words = "did not answer in time"
     else:
-        cause = getattr(error, "os_error", None) or error
-        number = getattr(cause, "errno", None)
-        words = f"does not answer: {os.strerror(number) if number and number > 0 else cause or type(error).__name__}"
+        words = f"does not answer: {_cause(error)}"
     return errors.UnreachableError(f"the API server {server} {words}", hint="check the network, the VPN and --context")
+
+
+def _cause(error: BaseException) -> str:
+    inner = getattr(error, "os_error", None) or error
+    number = getattr(inner, "errno", None)
+    if number and number > 0:
+        # The exception's own text may hold the call and its address.
+        return os.strerror(number)
+    return str(inner) or ("the connection was cut" if isinstance(inner, ConnectionError) else type(inner).__name__)
 
 
 def _forbidden(words: str, asked: paths.Asked, reason: str) -> errors.ClusterError:

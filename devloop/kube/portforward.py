@@ -149,8 +149,7 @@ class _Carrier:
         except* _Over:
             pass
         finally:
-            # The caller reads what was delivered, then the end.
-            self._theirs.close()
+            _finish(self._theirs)
 
     async def _down(self) -> None:
         while True:
@@ -234,3 +233,15 @@ class _Carrier:
         return errors.ForwardError(
             f"the port-forward to {self._name} ended", hint="the pod's program, the pod or its node ended it"
         )
+
+
+def _finish(theirs: socket.socket) -> None:
+    """Close our end so that the caller reads what was delivered, and then the end.
+
+    What the caller sent and nobody took is taken here: closing over it would make the end an error (ECONNRESET).
+    """
+    with contextlib.suppress(OSError):
+        theirs.shutdown(socket.SHUT_RDWR)
+        while theirs.recv(_CHUNK_BYTES):
+            pass
+    theirs.close()

@@ -100,6 +100,7 @@ def test_trouble_on_the_way_is_unreachable() -> None:
     told: dict[BaseException, str] = {
         aiohttp.ClientConnectorDNSError(key, OSError("no")): "DL0741",
         aiohttp.ClientConnectorError(key, ConnectionRefusedError(111, "refused")): "DL0740",
+        aiohttp.ClientConnectorError(key, ConnectionResetError()): "DL0740",
         aiohttp.ClientConnectorSSLError(key, OSError(1, "wrong version")): "DL0742",
         ssl.SSLError(1, "bad"): "DL0742",
         TimeoutError(): "DL0740",
@@ -109,6 +110,7 @@ def test_trouble_on_the_way_is_unreachable() -> None:
     for error, code in told.items():
         made = failures.of_exception(error, "https://x")
         assert (made.error_code, made.exit_status) == (code, 5), error
+        assert not made.message.endswith(": ")
 
 
 @given(

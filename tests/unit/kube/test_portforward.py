@@ -183,3 +183,31 @@ async def test_a_caller_that_does_not_read_holds_the_pod_back_and_is_not_called_
             await asyncio.wait_for(everything.wait(), 0.5)
         assert open_.failure is None and sent < total
         assert len(await read(open_.socket, total)) == total
+
+
+async def test_what_the_caller_sent_into_a_dead_forward_does_not_make_its_end_an_error(
+    server: fake_api.FakeApi, api: client.Client
+) -> None:
+    async def deaf(request: web.Request) -> web.StreamResponse:
+        websocket = web.WebSocketResponse(protocols=["v4.channel.k8s.io"], autoping=False)
+        await websocket.prepare(request)
+        for head in HEADS:
+            await websocket.send_bytes(head)
+        await websocket.send_bytes(b"\x00last")
+        assert request.transport is not None
+        # Nothing is read any more, so that what comes piles up all the way back to the caller.
+        request.transport.pause_reading()
+        await gone.wait()
+        return websocket
+
+    gone = asyncio.Event()
+    server.on("GET", PATH, deaf)
+    loop = asyncio.get_running_loop()
+    async with portforward.forward(api, "dev", "web", 7460, ping_every_s=0.02) as open_:
+        with pytest.raises(BrokenPipeError):
+            async with asyncio.timeout(20):
+                while True:
+                    await loop.sock_sendall(open_.socket, bytes(1024 * 1024))
+        assert await read_all(open_.socket) == b"last"
+        assert open_.failure is not None and "silent" in open_.failure.message
+    gone.set()
