@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import email.utils
 import enum
+import io
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -269,7 +270,9 @@ class Client:
             await self.get(path, query, timeout_s=CONNECT_TIMEOUT_S)
         except errors.ClusterError as error:
             # Where only the upgrade is missing in it, the answer says nothing about the refusal.
-            if error.status == refused.status or error.status in {401, 403, 404}:
+            if isinstance(error, errors.NotThereError):
+                return await self._explained(path, error)
+            if error.status == refused.status or error.status in {401, 403}:
                 return error
         status = failures.Status(f"the upgrade to a websocket was refused with {refused.status}", "", refused.status)
         return failures.of_status(status, paths.asked("GET", path))
@@ -280,9 +283,15 @@ class Client:
             return error
         names: Sequence[str] = ()
         hint = ""
-        with contextlib.suppress(errors.ClusterError):
+        try:
             page = await self.get(paths.collection(path), {"limit": str(_MAX_NEAR)})
             names = [str(item["metadata"]["name"]) for item in page.get("items") or []]
+        except errors.NotThereError as unknown:
+            # It is the kind that does not exist.
+            return unknown
+        except (errors.ClusterError, LookupError, TypeError):
+            # Without the right to list there are no near names.
+            pass
         if not names and asked.namespace and asked.resource != "namespaces":
             hint = await self._namespace_hint(asked.namespace)
         return failures.missing(asked, names, hint=hint)
@@ -340,7 +349,8 @@ class Client:
                 answer = await self._session.request(
                     method,
                     self._url(path, query),
-                    data=data,
+                    # A file, because aiohttp warns of large bytes; there are none that would hold up the loop.
+                    data=None if data is None else io.BytesIO(data),
                     headers=[*headers, *grant.headers],
                     timeout=limits,
                     allow_redirects=False,

@@ -18,6 +18,8 @@ from devloop.kube import channels, client, paths
 
 TIMEOUT_S: Final = 30.0
 MAX_BYTES: Final = 4 * 1024 * 1024
+# Room for the message that says how a command ended.
+_STATUS_BYTES: Final = 64 * 1024
 # What the API server and its Status say of it: `causes` holds the exit status where the command ran.
 _EXIT_CAUSE: Final = "ExitCode"
 
@@ -79,7 +81,7 @@ async def run(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s
     websocket = await api.websocket(
-        path, query, [channels.V5, channels.V4], max_bytes=max_bytes + 1, timeout_s=timeout_s
+        path, query, [channels.V5, channels.V4], max_bytes=max_bytes + _STATUS_BYTES, timeout_s=timeout_s
     )
     try:
         async with asyncio.timeout_at(deadline):
@@ -99,6 +101,9 @@ async def _collect(websocket: aiohttp.ClientWebSocketResponse, name: str, max_by
             continue
         if message.type is aiohttp.WSMsgType.PONG:
             continue
+        if message.type is aiohttp.WSMsgType.ERROR:
+            # Of a message over the bound no byte is taken.
+            raise errors.ExecError(f"the output of {name} cannot be taken: {message.data}")
         if message.type is not aiohttp.WSMsgType.BINARY:
             raise errors.ExecError(f"the connection ended before {name} did", hint="its pod or node may be going away")
         found = channels.piece(message.data)

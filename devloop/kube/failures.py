@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import os
 import re
 import ssl
 from collections.abc import Mapping, Sequence
@@ -132,7 +133,9 @@ def missing(
         more = f" and {len(near) - 5} more" if len(near) > 5 else ""
         hint = f"there are {', '.join(sorted(near)[:5])}{more}"
     hint = hint or "check the name, -n and --context"
-    return errors.NotThereError(f"there is no {_thing(asked)}", hint=hint, status=404, reason=reason or "NotFound")
+    where = f" in namespace {asked.namespace}" if asked.namespace else ""
+    message = f"there is no {_singular(asked.resource)} {asked.name}{where}"
+    return errors.NotThereError(message, hint=hint, status=404, reason=reason or "NotFound")
 
 
 def of_exception(error: BaseException, server: str) -> errors.ClusterError:
@@ -165,9 +168,17 @@ def of_exception(error: BaseException, server: str) -> errors.ClusterError:
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
         words = "did not answer in time"
     else:
-        cause = getattr(error, "os_error", None) or error
-        words = f"does not answer: {getattr(cause, 'strerror', None) or cause or type(error).__name__}"
+        words = f"does not answer: {_cause(error)}"
     return errors.UnreachableError(f"the API server {server} {words}", hint="check the network, the VPN and --context")
+
+
+def _cause(error: BaseException) -> str:
+    inner = getattr(error, "os_error", None) or error
+    number = getattr(inner, "errno", None)
+    if number and number > 0:
+        # The exception's own text may hold the call and its address.
+        return os.strerror(number)
+    return str(inner) or ("the connection was cut" if isinstance(inner, ConnectionError) else type(inner).__name__)
 
 
 def _forbidden(words: str, asked: paths.Asked, reason: str) -> errors.ClusterError:
@@ -226,6 +237,13 @@ def _thing(asked: paths.Asked) -> str:
     where = f" in namespace {asked.namespace}" if asked.namespace else ""
     name = f" {asked.name}" if asked.name else ""
     return f"{asked.kind()}{name}{where}"
+
+
+def _singular(resource: str) -> str:
+    for ending, singular in (("ies", "y"), ("sses", "ss"), ("s", "")):
+        if resource.endswith(ending):
+            return resource.removesuffix(ending) + singular
+    return resource
 
 
 def _plain(body: bytes) -> str:

@@ -69,7 +69,12 @@ def of(version: str, resource: str, namespace: str = "", name: str = "", subreso
     if namespace:
         parts += ["namespaces", namespace]
     parts += [part for part in (resource, name, subresource) if part]
-    return "/" + "/".join(quote(part, safe="") for part in parts)
+    return "/" + "/".join(_quoted(part) for part in parts)
+
+
+def _quoted(part: str) -> str:
+    # A server or a proxy would take `.` and `..` for steps in the path.
+    return part.replace(".", "%2E") if part in {".", ".."} else quote(part, safe="")
 
 
 def asked(method: str, path: str, *, watching: bool = False) -> Asked:

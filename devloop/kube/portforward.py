@@ -149,8 +149,7 @@ class _Carrier:
         except* _Over:
             pass
         finally:
-            # The caller reads what was delivered, then the end.
-            self._theirs.close()
+            _finish(self._theirs)
 
     async def _down(self) -> None:
         while True:
@@ -172,9 +171,7 @@ class _Carrier:
         if not piece.data:
             return
         if piece.channel == channels.ERROR:
-            words = " ".join(bytes(piece.data[:_MAX_WORDS]).decode("utf-8", "replace").split())
-            hint = "nothing listens on that port in the pod" if "connection refused" in words else ""
-            raise errors.ForwardError(f"the port-forward to {self._name} failed: {words}", hint=hint)
+            raise self._told(" ".join(bytes(piece.data[:_MAX_WORDS]).decode("utf-8", "replace").split()))
         self._delivering = True
         try:
             await asyncio.get_running_loop().sock_sendall(self._theirs, piece.data)
@@ -219,6 +216,15 @@ class _Carrier:
         except (OSError, aiohttp.ClientError) as error:
             raise errors.ForwardError(f"the port-forward to {self._name} was cut: {error}") from None
 
+    def _told(self, words: str) -> errors.ForwardError:
+        """Return the error for the words of the error channel, of which container runtimes make many."""
+        if "connection refused" in words:
+            return errors.ForwardError(
+                f"the port-forward to {self._name} was refused in the pod",
+                hint="nothing listens on that port on the pod's own 127.0.0.1",
+            )
+        return errors.ForwardError(f"the port-forward to {self._name} failed: {words}")
+
     def _ended(self, message: aiohttp.WSMessage) -> errors.ForwardError:
         if message.type is aiohttp.WSMsgType.ERROR:
             return errors.ForwardError(f"the port-forward to {self._name} was damaged: {message.data}")
@@ -227,3 +233,15 @@ class _Carrier:
         return errors.ForwardError(
             f"the port-forward to {self._name} ended", hint="the pod's program, the pod or its node ended it"
         )
+
+
+def _finish(theirs: socket.socket) -> None:
+    """Close our end so that the caller reads what was delivered, and then the end.
+
+    What the caller sent and nobody took is taken here: closing over it would make the end an error (ECONNRESET).
+    """
+    with contextlib.suppress(OSError):
+        theirs.shutdown(socket.SHUT_RDWR)
+        while theirs.recv(_CHUNK_BYTES):
+            pass
+    theirs.close()
