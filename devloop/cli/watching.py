@@ -55,7 +55,14 @@ def foreground(settings: options.Settings, project: load.Project, asked: Asked) 
 
 
 async def _foreground(settings: options.Settings, project: load.Project, asked: Asked) -> errors.Exit:
-    wanted = app.Options(services=asked.services, once=asked.once, takeover=asked.takeover)
+    wanted = app.Options(
+        services=asked.services,
+        once=asked.once,
+        takeover=asked.takeover,
+        kubeconfig=settings.kubeconfig,
+        context=settings.context,
+        namespace=settings.namespace,
+    )
     daemon = app.Daemon(project.config, project.folder, wanted)
     screen = _screen(settings, asked, _acts(daemon))
     loop = asyncio.get_running_loop()
@@ -151,6 +158,8 @@ def detach(settings: options.Settings, project: load.Project, asked: Asked) -> e
     command += ["watch", "--plain", "--file", project.file, *asked.services]
     if asked.takeover:
         command.append("--takeover")
+    chosen = (("--kubeconfig", settings.kubeconfig), ("--context", settings.context), ("-n", settings.namespace))
+    command += [word for flag, value in chosen if value for word in (flag, value)]
     with open(log_path, "wb") as log:
         os.fchmod(log.fileno(), 0o600)
         process = subprocess.Popen(

@@ -13,7 +13,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -26,6 +26,9 @@ from devloop.proc import memory
 from devloop.state import basestore, dirs, identity, lock, trash
 from devloop.sync import events, status
 
+if TYPE_CHECKING:
+    from devloop.daemon import podwatch
+
 # Threads that wait for the interpreter are let in after this long; Python's 5 ms would show in every save.
 SWITCH_INTERVAL_S: Final = 0.0005
 
@@ -37,11 +40,17 @@ class Options(msgspec.Struct, frozen=True):
         services: Only these; all where empty.
         once: End when everything is in sync.
         takeover: Take sessions over from other owners.
+        kubeconfig: The kubeconfig's path; empty for the usual ones.
+        context: The kube context; empty for the project's, or kubectl's own.
+        namespace: The namespace; likewise.
     """
 
     services: tuple[str, ...] = ()
     once: bool = False
     takeover: bool = False
+    kubeconfig: str = ""
+    context: str = ""
+    namespace: str = ""
 
 
 class Daemon:
@@ -68,6 +77,7 @@ class Daemon:
         self._ready = False
         self._was_in_sync = False
         self._paused = False
+        self._pod_watches: dict[str, podwatch.PodWatch] = {}
         self._group: asyncio.TaskGroup | None = None
 
     # ---- life -----------------------------------------------------------------------------------------------
@@ -124,6 +134,29 @@ class Daemon:
             os.makedirs(os.path.join(self._places.state, name), mode=0o700, exist_ok=True)
             target = self._target_of(name, spec)
             self._services[name] = service.Service(name, spec, context_of(name), target, self._note_change)
+        in_cluster = [each for each in self._services.values() if each.spec.target is None]
+        if in_cluster:
+            self._follow_pods(in_cluster)
+
+    def _follow_pods(self, some: Sequence[service.Service]) -> None:
+        """Prepare to follow the pods of services that are in the cluster."""
+        # Late: a project whose targets are all on this machine does not pay for the client.
+        from devloop.daemon import cluster, podwatch
+        from devloop.kube import config
+
+        asked = self._options
+        choice = config.Choice(
+            kubeconfig=asked.kubeconfig,
+            context=asked.context or self.config.context or "",
+            namespace=asked.namespace,
+            project_context=self.config.context or "",
+            project_namespace=self.config.namespace or "",
+        )
+        shared = cluster.Shared(choice)
+        for each in some:
+            self._pod_watches[each.name] = podwatch.PodWatch(
+                each.spec, shared.client, each, self.bus.publisher(each.name)
+            )
 
     def _chosen(self) -> Mapping[str, model.Service]:
         unknown = [name for name in self._options.services if name not in self.config.services]
@@ -163,13 +196,10 @@ class Daemon:
 
         return context
 
-    def _target_of(self, name: str, spec: model.Service) -> local.LocalTarget:
+    def _target_of(self, name: str, spec: model.Service) -> local.LocalTarget | None:
+        """Return a service's target on this machine; None where it is in the cluster."""
         if spec.target is None:
-            raise errors.ConfigError(
-                f"service {name!r} has a workload in a cluster, which this version cannot reach yet",
-                hint="give it `target: {local: ./.devloop/" + name + "}` to sync to a folder on this machine",
-                code="DL0211",
-            )
+            return None
         return local.LocalTarget(
             spec.target.local,
             [sync.to for sync in spec.sync],
@@ -191,7 +221,10 @@ class Daemon:
     async def _run_service(self, each: service.Service) -> None:
         """Run one service; its failure is told, and ends the watch only where no other is left."""
         try:
-            await each.run()
+            async with asyncio.TaskGroup() as running:
+                running.create_task(each.run())
+                if each.name in self._pod_watches:
+                    running.create_task(self._pod_watches[each.name].run())
         except* errors.DevloopError as group:
             error = errors.first(group)
             each.fatal = error

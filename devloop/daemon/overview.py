@@ -47,6 +47,7 @@ def service(
     replicas: _Replicas,
     syncs: Iterable[status.SyncStatus],
     told: announcer.Announcer,
+    stragglers: Mapping[str, str],
 ) -> status.ServiceStatus:
     """Return what `status` shows of a service.
 
@@ -57,13 +58,17 @@ def service(
         replicas: Its replicas.
         syncs: Its syncs.
         told: What it told so far.
+        stragglers: Pods that are not synced, by name, and why.
     """
     rows = announcer.problem_rows(brain)
     p50_ms, p95_ms = told.percentiles_ms()
     return status.ServiceStatus(
         name=name,
         state=state,
-        targets=tuple(target(one, brain) for one in replicas.values()),
+        targets=(
+            *(target(one, brain) for one in replicas.values()),
+            *(status.TargetStatus(pod, up=False, synced=False, detail=why) for pod, why in stragglers.items()),
+        ),
         syncs=tuple(syncs),
         app=next((_app(one) for one in replicas.values() if one.app is not None), None),
         held=brain.troubles()[2],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -91,6 +91,7 @@ class Service:
             carry_out=self.carry_out,
         )
         self._pulled_from = ""
+        self._stragglers: Mapping[str, str] = {}
         self.fatal: errors.DevloopError | None = None
         if target is not None:
             self.add_replica(target, vital=True)
@@ -132,6 +133,15 @@ class Service:
         Returns when its name may be added again; at once where there is none of that name.
         """
         await self._fleet.remove(name)
+
+    def set_stragglers(self, found: Mapping[str, str]) -> None:
+        """Name the pods that are not synced.
+
+        Args:
+            found: Why, by name.
+        """
+        self._stragglers = dict(found)
+        self._on_change()
 
     def _make_replica(self, target: replica.Target) -> replica.Replica:
         mine = self._context
@@ -255,7 +265,9 @@ class Service:
     def snapshot(self) -> status.ServiceStatus:
         """Return what `status` shows."""
         syncs = self._laptop.syncs()
-        return overview.service(self.name, self.state(), self.engine, self.replicas, syncs, self._announcer)
+        return overview.service(
+            self.name, self.state(), self.engine, self.replicas, syncs, self._announcer, self._stragglers
+        )
 
     async def diff(self) -> list[status.DiffRow]:
         """Return what differs between the laptop and the targets that can be reached, after a sweep of them."""

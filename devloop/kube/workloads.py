@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from devloop import errors
-from devloop.kube import pods
+from devloop.kube import paths, pods
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -20,23 +20,23 @@ class Kind(msgspec.Struct, frozen=True):
 
     Attributes:
         name: Its name in manifests.
-        group: The path of its API group.
+        version: Its API group and version.
         plural: Its name in paths.
         through: The kind of object between it and its pods; empty where it owns them itself.
     """
 
     name: str
-    group: str
+    version: str
     plural: str
     through: str = ""
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "deployment": Kind("Deployment", "apis/apps/v1", "deployments", "ReplicaSet"),
-    "statefulset": Kind("StatefulSet", "apis/apps/v1", "statefulsets"),
-    "daemonset": Kind("DaemonSet", "apis/apps/v1", "daemonsets"),
-    "rollout": Kind("Rollout", "apis/argoproj.io/v1alpha1", "rollouts", "ReplicaSet"),
-    "pod": Kind("Pod", "api/v1", "pods"),
+    "deployment": Kind("Deployment", "apps/v1", "deployments", "ReplicaSet"),
+    "statefulset": Kind("StatefulSet", "apps/v1", "statefulsets"),
+    "daemonset": Kind("DaemonSet", "apps/v1", "daemonsets"),
+    "rollout": Kind("Rollout", "argoproj.io/v1alpha1", "rollouts", "ReplicaSet"),
+    "pod": Kind("Pod", "v1", "pods"),
 }
 
 # What kubectl takes as well.
@@ -58,12 +58,8 @@ class Reference(msgspec.Struct, frozen=True):
         return f"{self.kind.name.lower()}/{self.name}"
 
     def path(self, namespace: str) -> str:
-        """Return the object's path below the server's address."""
-        return f"{self.kind.group}/namespaces/{namespace}/{self.kind.plural}/{self.name}"
-
-    def collection(self, namespace: str) -> str:
-        """Return the path of all objects of its kind."""
-        return f"{self.kind.group}/namespaces/{namespace}/{self.kind.plural}"
+        """Return the object's path; see `devloop.kube.paths`."""
+        return paths.of(self.kind.version, self.kind.plural, namespace, self.name)
 
 
 def parse(text: str) -> Reference:
@@ -125,17 +121,17 @@ def of_workload(reference: Reference, raw: Mapping[str, Any]) -> Wanted:
         raw: The object as the API server sends it.
 
     Raises:
-        UsageError: It selects nothing, so that every pod would be its own.
+        ClusterError: It selects nothing, so that every pod would be its own.
     """
     if reference.kind.name == "Pod":
         return Wanted(field_selector=f"metadata.name={reference.name}", reference=reference)
     spec = raw.get("spec")
     selector = selector_text(spec.get("selector") if isinstance(spec, Mapping) else None)
     if not selector:
-        raise errors.UsageError(
+        raise errors.ClusterError(
             f"{reference} has no selector, so its pods cannot be found",
             hint="name its pods with `selector: {LABEL: VALUE}` in devloop.yaml",
-            code="DL0704",
+            code="DL0763",
         )
     return Wanted(label_selector=selector, reference=reference)
 

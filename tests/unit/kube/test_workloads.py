@@ -23,14 +23,14 @@ def selecting(selector: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("deployment/web", "apis/apps/v1/namespaces/dev/deployments/web"),
-        ("Deployments/web", "apis/apps/v1/namespaces/dev/deployments/web"),
-        ("deploy/web", "apis/apps/v1/namespaces/dev/deployments/web"),
-        ("deployment.apps/web", "apis/apps/v1/namespaces/dev/deployments/web"),
-        ("sts/db", "apis/apps/v1/namespaces/dev/statefulsets/db"),
-        ("daemonset/log", "apis/apps/v1/namespaces/dev/daemonsets/log"),
-        ("rollout/api", "apis/argoproj.io/v1alpha1/namespaces/dev/rollouts/api"),
-        ("pod/one", "api/v1/namespaces/dev/pods/one"),
+        ("deployment/web", "/apis/apps/v1/namespaces/dev/deployments/web"),
+        ("Deployments/web", "/apis/apps/v1/namespaces/dev/deployments/web"),
+        ("deploy/web", "/apis/apps/v1/namespaces/dev/deployments/web"),
+        ("deployment.apps/web", "/apis/apps/v1/namespaces/dev/deployments/web"),
+        ("sts/db", "/apis/apps/v1/namespaces/dev/statefulsets/db"),
+        ("daemonset/log", "/apis/apps/v1/namespaces/dev/daemonsets/log"),
+        ("rollout/api", "/apis/argoproj.io/v1alpha1/namespaces/dev/rollouts/api"),
+        ("pod/one", "/api/v1/namespaces/dev/pods/one"),
     ],
 )
 def test_a_workload_is_named_as_kubectl_names_it(text: str, path: str) -> None:
