@@ -236,7 +236,11 @@ YAML
         --container-runtime=remote --container-runtime-endpoint="unix://$run/containerd.sock"
 }
 
-ready_kubelet() { wait_for 60 'the node' kubectl_ wait --for=condition=Ready node/$node --timeout=1s; }
+# The node's condition is an old one after a restart: what answers exec and logs is the kubelet itself.
+ready_kubelet() {
+    wait_for 60 'the kubelet' bash -c "exec 3<>/dev/tcp/$gateway/17250"
+    wait_for 60 'the node' kubectl_ wait --for=condition=Ready node/$node --timeout=1s
+}
 
 run_proxy() {
     launch proxy "$bin/kube-proxy" --kubeconfig="$run/admin.kubeconfig" --hostname-override=$node \
