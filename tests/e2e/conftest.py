@@ -15,6 +15,7 @@ HERE: Final = Path(__file__).parent
 
 # What a skip's reason begins with, for the count at the end.
 TOO_OLD: Final = "needs Kubernetes >="
+CASE_S: Final = 180.0
 FAILED: Final = pytest.StashKey[bool]()
 
 
@@ -23,6 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if HERE in item.path.parents]
     for item in ours:
         item.add_marker(pytest.mark.e2e)
+        # not for the fixtures: the first of them may have to build a cluster, and their commands have own deadlines
+        item.add_marker(pytest.mark.timeout(CASE_S, func_only=True))
     items.sort(key=lambda item: item.get_closest_marker("disruptive") is not None)
 
 
@@ -35,9 +38,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 
 
 @pytest.fixture(scope="session")
-def whole() -> cluster.Cluster:
-    """The cluster, up."""
-    return cluster.Cluster.up()
+def whole() -> Iterator[cluster.Cluster]:
+    """The cluster, up; in the end nothing of this run is left on it."""
+    found = cluster.Cluster.up()
+    yield found
+    space.until_gone(found)
 
 
 @pytest.fixture(autouse=True)

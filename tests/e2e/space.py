@@ -20,6 +20,9 @@ POD_S: Final = 60.0
 
 ACCOUNT: Final = "devloop"
 
+# On every namespace of this run, so that another run's on the same cluster are left alone.
+LABEL: Final = f"devloop.dev/e2e={secrets.token_hex(4)}"
+
 
 class Space:
     """A namespace.
@@ -50,11 +53,6 @@ class Space:
         found: list[dict[str, Any]] = self.admin.json("get", "pods", "-l", selector)["items"]
         return found
 
-    def delete(self, kind: str, name: str, *, grace_s: int | None = None) -> None:
-        """Delete an object and wait until it is gone."""
-        grace = [] if grace_s is None else [f"--grace-period={grace_s}", *(["--force"] if grace_s == 0 else [])]
-        self.admin("delete", kind, name, *grace)
-
     def wait(
         self, kind: str, name: str, accept: Callable[[dict[str, Any]], bool], what: str, timeout_s: float = POD_S
     ) -> dict[str, Any]:
@@ -62,13 +60,13 @@ class Space:
 
         Args:
             kind: Such as `pod`.
-            name: It exists.
+            name: It may be made meanwhile.
             accept: Whether it is as wanted.
             what: What is waited for, for the message.
             timeout_s: After so many seconds this fails.
         """
+        last: dict[str, Any] = {}
         with self._watching(kind, name, timeout_s) as states:
-            last: dict[str, Any] = {}
             for last in states:
                 if accept(last):
                     return last
@@ -135,7 +133,8 @@ class Space:
     @contextlib.contextmanager
     def _watching(self, kind: str, name: str, timeout_s: float) -> Iterator[Iterator[dict[str, Any]]]:
         """Watch one object; its states end when the time is over."""
-        argv = self.admin.argv("get", kind, name, "--watch", "-o", "json")
+        # by selector: what is watched need not be there yet
+        argv = self.admin.argv("get", kind, "--field-selector", f"metadata.name={name}", "--watch", "-o", "json")
         with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             timer = threading.Timer(timeout_s, process.kill)
             timer.start()
@@ -190,12 +189,19 @@ def created(whole: cluster.Cluster, folder: Path) -> Iterator[Space]:
     whole.admin("create", "namespace", name)
     space = Space(whole, name, folder)
     try:
-        whole.admin("label", "namespace", name, "devloop.dev/e2e=true")
+        whole.admin("label", "namespace", name, LABEL)
         # Pods that name no account use this one, which a controller makes a moment after the namespace.
-        space.admin("wait", "--for=jsonpath={.metadata.name}=default", "serviceaccount/default", "--timeout=30s")
+        space.wait("serviceaccounts", "default", bool, "the account that pods run as", 30.0)
         yield space
     finally:
         whole.admin("delete", "namespace", name, "--wait=false")
+
+
+def until_gone(whole: cluster.Cluster, timeout_s: float = 120.0) -> None:
+    """Wait until every namespace of this run is deleted. Raises CommandError where one stays."""
+    left = whole.admin("get", "namespaces", "-l", LABEL, "-o", "name").split()
+    if left:
+        whole.admin("wait", "--for=delete", *left, f"--timeout={timeout_s:.0f}s", timeout_s=timeout_s + 30)
 
 
 @contextlib.contextmanager
