@@ -1,7 +1,8 @@
 """The catalogue of error codes: what each means, and what to do. `devloop explain CODE` prints it.
 
 Codes are stable: one that was published keeps its meaning. Hundreds go by what is concerned: 01 the command line,
-02 devloop.yaml, 03 this machine, 04 who owns what, 05 the link, 06 the agent, 09 devloop itself.
+02 devloop.yaml, 03 this machine, 04 who owns what, 05 the link, 06 the agent, 08 the pod that it is put into,
+09 devloop itself.
 """
 
 from __future__ import annotations
@@ -271,6 +272,46 @@ CODES: Final[dict[str, Code]] = {
         "not a file to pull",
         "The file is not one that `pull:` asks for, or it changed while it was read.",
         "Run `devloop pull` again.",
+    ),
+    "DL0801": Code(
+        "not a pod that Kubernetes would take",
+        "The pod template in a manifest lacks something, or has something of another type than Kubernetes expects.",
+        "Mend the place that the message names; `kubectl apply --dry-run=server` says what else is wrong.",
+    ),
+    "DL0802": Code(
+        "which container?",
+        "The pod has several containers and the service does not say which one is meant, or it has none of that name.",
+        "Add `container: NAME` to the service. The message lists the names.",
+    ),
+    "DL0803": Code(
+        "which user does the app run as?",
+        "What the agent writes must belong to the app's user. Neither the pod nor devloop.yaml says who that is, and "
+        "the image is not asked.",
+        "Add `run_as: UID` or `run_as: UID:GID` to the service, or runAsUser to the pod's securityContext. "
+        "`kubectl exec POD -- id` shows both.",
+    ),
+    "DL0804": Code(
+        "remains of an earlier injection",
+        "The pod has parts of devloop in it and no annotation that tells how to undo them, or one that this devloop "
+        "does not understand.",
+        "Inject the original manifest. With the devloop that made this one, `devloop inject --uninject` takes it back.",
+    ),
+    "DL0805": Code(
+        "a pod that is left alone",
+        "Jobs, pods on the node's own network, pods for Windows, and pods that use the agent's port get no agent.",
+        "Follow the hint; the message names what is in the way.",
+    ),
+    "DL0806": Code(
+        "a folder of the pod cannot be synced to",
+        "The folder belongs to the system, overlaps with another one, or lies in a volume that cannot be written or "
+        "that the agent cannot mount in the same way.",
+        "Sync to another folder, or mount that volume writable.",
+    ),
+    "DL0807": Code(
+        "the app cannot be run as asked",
+        "The launcher must know the command, and a pod whose command is its image's own does not tell it. Other "
+        "settings of the service need the launcher or contradict the pod's mounts.",
+        "Follow the hint: most often, add `command:` with what the image's ENTRYPOINT and CMD say.",
     ),
     "DL0999": Code(
         "a bug in devloop",
