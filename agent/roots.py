@@ -21,6 +21,7 @@ import msgspec
 
 from agent import guard, probe
 from devloop import errors
+from devloop.core import paths
 
 _CHOOSE: Final = "choose a folder that holds nothing but your application"
 
@@ -33,8 +34,9 @@ class RootSpec(msgspec.Struct, frozen=True):
     Attributes:
         to: What people call it: the sync's `to`, such as `/app`.
         data: Absolute path of the folder that the app sees.
-        stage: Absolute path of a folder on the same mount, outside `data`, for bodies that wait.
-        state: Absolute path of a folder outside `data` that is kept as long as `data` is.
+        stage: Absolute path of a folder on the same mount, outside `data`, for bodies that wait. Where all of the
+            mount is `data`, it lies in the folder `.devloop` there.
+        state: Absolute path of a folder that is kept as long as `data` is; likewise.
     """
 
     to: str
@@ -70,7 +72,8 @@ def check_spec(spec: RootSpec) -> None:
     """Refuse folders that devloop must never write to, by their names.
 
     Raises:
-        errors.AgentError: A folder is relative, belongs to the system, or `stage` or `state` lies in `data`.
+        errors.AgentError: A folder is relative, belongs to the system, or `stage` or `state` lies in `data` other than
+            in its `.devloop`, which is never an entry.
     """
     for folder in _folders(spec):
         if not folder.startswith("/") or "\0" in folder:
@@ -79,7 +82,7 @@ def check_spec(spec: RootSpec) -> None:
         if guard.is_system_folder(folder):
             raise errors.AgentError(f"devloop does not sync to {folder}", hint=_CHOOSE)
     for folder in (spec.stage, spec.state):
-        if _within(folder, spec.data) or _within(spec.data, folder):
+        if _within(spec.data, folder) or (_within(folder, spec.data) and not _is_hidden(folder, spec.data)):
             raise errors.AgentError(f"{folder} and the synced folder {spec.data} must not contain each other")
 
 
@@ -216,6 +219,12 @@ def _folders(spec: RootSpec) -> tuple[str, str, str]:
 def _within(path: str, folder: str) -> bool:
     path, folder = os.path.normpath(path), os.path.normpath(folder)
     return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _is_hidden(folder: str, data: str) -> bool:
+    """Say whether a folder in `data` lies in one that is never synced."""
+    first = os.path.relpath(os.path.normpath(folder), os.path.normpath(data)).split("/")[0]
+    return first == paths.DEVLOOP
 
 
 def _open_data(spec: RootSpec) -> int:

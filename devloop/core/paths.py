@@ -18,7 +18,8 @@ MAX_SEGMENT_BYTES: Final = 255
 MAX_PATH_BYTES: Final = 4095
 
 # Never entries, at any depth: git's own data, and devloop's.
-RESERVED: Final = frozenset({".git", ".devloop"})
+DEVLOOP: Final = ".devloop"
+RESERVED: Final = frozenset({".git", DEVLOOP})
 
 
 class UnsafePathError(ValueError):

@@ -1,7 +1,8 @@
 """The catalogue of error codes: what each means, and what to do. `devloop explain CODE` prints it.
 
 Codes are stable: one that was published keeps its meaning. Hundreds go by what is concerned: 01 the command line,
-02 devloop.yaml, 03 this machine, 04 who owns what, 05 the link, 06 the agent, 07 the cluster, 09 devloop itself.
+02 devloop.yaml, 03 this machine, 04 who owns what, 05 the link, 06 the agent, 07 the cluster, 08 the pod that the agent
+is put into, 09 devloop itself.
 """
 
 from __future__ import annotations
@@ -361,6 +362,62 @@ CODES: Final[dict[str, Code]] = {
         "a command could not be run in a container",
         "The container is not running, has no such program, or the command did not end in time.",
         "Check the pod with `kubectl describe pod`; the message holds the words of the container runtime.",
+    ),
+    "DL0801": Code(
+        "not a pod that Kubernetes would take",
+        "The pod template in a manifest lacks something, or has something of another type than Kubernetes expects.",
+        "Mend the place that the message names; `kubectl apply --dry-run=server` says what else is wrong.",
+    ),
+    "DL0802": Code(
+        "which container?",
+        "The pod has several containers and the service does not say which one is meant, or it has none of that name.",
+        "Add `container: NAME` to the service. The message lists the names.",
+    ),
+    "DL0803": Code(
+        "which user does the app run as?",
+        "What the agent writes must belong to the app's user. Neither the pod nor devloop.yaml says who that is, and "
+        "the image is not asked.",
+        "Add `run_as: UID` or `run_as: UID:GID` to the service, or runAsUser to the pod's securityContext. "
+        "`kubectl exec POD -- id` shows both.",
+    ),
+    "DL0804": Code(
+        "remains of an earlier injection",
+        "The pod has parts of devloop in it and no annotation that tells how to undo them, or one that this devloop "
+        "does not understand.",
+        "Inject the original manifest. With the devloop that made this one, `devloop inject --uninject` takes it back.",
+    ),
+    "DL0805": Code(
+        "a pod that is left alone",
+        "Jobs, pods on the node's own network, pods for Windows, and pods that use the agent's port get no agent.",
+        "Follow the hint; the message names what is in the way.",
+    ),
+    "DL0806": Code(
+        "a folder of the pod cannot be synced to",
+        "The folder belongs to the system, overlaps with another one, or lies in a volume that cannot be written or "
+        "that the agent cannot mount in the same way.",
+        "Sync to another folder, or mount that volume writable.",
+    ),
+    "DL0807": Code(
+        "the app cannot be run as asked",
+        "The launcher must know the command, and a pod whose command is its image's own does not tell it. Other "
+        "settings of the service need the launcher or contradict the pod's mounts.",
+        "Follow the hint: most often, add `command:` with what the image's ENTRYPOINT and CMD say.",
+    ),
+    "DL0810": Code(
+        "the manifests are not YAML",
+        "What `devloop inject` was given cannot be read. The message says where: file:line:column.",
+        "Mend that place. Templates have to be rendered first, by `helm template` or `kustomize build`.",
+    ),
+    "DL0811": Code(
+        "kustomize cannot patch this",
+        "A kustomize component merges lists by name, which kustomize does for Kubernetes' own kinds only.",
+        "Run `devloop inject -f -` behind `kustomize build`, or let Ops install the webhook.",
+    ),
+    "DL0812": Code(
+        "no such workload in the manifests",
+        "None of the workloads in the input is one that devloop.yaml names, or none has the agent in it. Nothing was "
+        "printed.",
+        "Compare the names: the hint lists what is there. A namespace in the manifest must be the project's.",
     ),
     "DL0999": Code(
         "a bug in devloop",

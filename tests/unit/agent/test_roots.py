@@ -156,6 +156,8 @@ def test_system_folders_are_refused_under_other_names(tmp_path: Path) -> None:
         ({"data": "/a\0b"}, "not an absolute path"),
         ({"stage": "/app/stage"}, "must not contain each other"),
         ({"state": "/app"}, "must not contain each other"),
+        ({"stage": "/app/.devloop/../stage"}, "must not contain each other"),
+        ({"stage": "/app/.git/stage"}, "must not contain each other"),
         ({"stage": "/x/../app/y"}, "must not contain each other"),
         ({"data": "/s"}, "must not contain each other"),
     ],
