@@ -47,7 +47,7 @@ def service(
     replicas: _Replicas,
     syncs: Iterable[status.SyncStatus],
     told: announcer.Announcer,
-    stragglers: Mapping[str, str],
+    pods: Mapping[str, str],
 ) -> status.ServiceStatus:
     """Return what `status` shows of a service.
 
@@ -58,7 +58,7 @@ def service(
         replicas: Its replicas.
         syncs: Its syncs.
         told: What it told so far.
-        stragglers: Pods that are not synced, by name, and why.
+        pods: How each pod is, by name, also those without a replica; empty on this machine.
     """
     rows = announcer.problem_rows(brain)
     p50_ms, p95_ms = told.percentiles_ms()
@@ -66,8 +66,8 @@ def service(
         name=name,
         state=state,
         targets=(
-            *(target(one, brain) for one in replicas.values()),
-            *(status.TargetStatus(pod, up=False, synced=False, detail=why) for pod, why in stragglers.items()),
+            *(target(one, brain, pods.get(one.name, "")) for one in replicas.values()),
+            *(_straggler(name, state) for name, state in pods.items() if name not in replicas),
         ),
         syncs=tuple(syncs),
         app=next((_app(one) for one in replicas.values() if one.app is not None), None),
@@ -81,8 +81,18 @@ def service(
     )
 
 
-def target(one: replica.Replica, brain: engine.Engine) -> status.TargetStatus:
-    """Return what `status` shows of an agent."""
+def _straggler(name: str, state: str) -> status.TargetStatus:
+    return status.TargetStatus(name=name, up=False, synced=False, detail=state, state=state)
+
+
+def target(one: replica.Replica, brain: engine.Engine, state: str = "") -> status.TargetStatus:
+    """Return what `status` shows of an agent.
+
+    Args:
+        one: Its replica.
+        brain: The engine.
+        state: How its pod is; empty on this machine.
+    """
     found = one.findings.values()
     figures = one.statistics
     known = brain.replicas.get(one.name)
@@ -96,6 +106,7 @@ def target(one: replica.Replica, brain: engine.Engine) -> status.TargetStatus:
         protected=sum(each.protected_count for each in found),
         rtt_ms=figures.rtt_s * 1000 if figures is not None and figures.rtt_s is not None else 0.0,
         uid=one.hello.uid if one.hello is not None else -1,
+        state=state,
     )
 
 

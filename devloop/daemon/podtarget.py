@@ -20,10 +20,15 @@ from devloop.wire import websocket
 PORT: Final = 7460
 
 # How the agent is asked for its key: the image's own entry, and the folder that only this container mounts.
-KEY_COMMAND: Final = ("python3", "-m", "agent", "key", "--state", "/devloop/key")
+KEY_COMMAND: Final = ("python", "-m", "agent", "key", "--state", "/devloop/key")
 
 # How long a try waits for an agent that is not running yet before it says so.
 PATIENCE_S: Final = 30.0
+
+
+# An agent that is being started has no key for a moment: how often, and how long apart, it is asked again.
+START_TRIES: Final = 10
+START_WAIT_S: Final = 0.2
 
 
 class PodTarget:
@@ -92,6 +97,12 @@ class PodTarget:
     async def _key(self) -> bytes:
         where = execute.Where(self._namespace, self.name, self._pod.agent.name)
         result = await execute.run(self._api, where, KEY_COMMAND)
+        for _ in range(START_TRIES):
+            if not result.status:
+                break
+            # The container runs, and the agent in it is just being started: its key comes first.
+            await asyncio.sleep(START_WAIT_S)
+            result = await execute.run(self._api, where, KEY_COMMAND)
         if result.status:
             said = (result.stderr or result.stdout).decode("utf-8", "replace").strip().splitlines()
             raise errors.LinkError(

@@ -43,8 +43,8 @@ class Owner(Protocol):
     async def remove_replica(self, name: str) -> None:
         """Forget an agent."""
 
-    def set_stragglers(self, found: Mapping[str, str]) -> None:
-        """Name the pods that are not synced, and why."""
+    def set_pods(self, states: Mapping[str, str]) -> None:
+        """Tell how each pod is, in words; one without a replica is not synced."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -54,11 +54,13 @@ class Change(msgspec.Struct, frozen=True):
         gone: Names whose replicas end, also where a pod of the same name has come.
         fresh: Pods that get a replica.
         stragglers: Pods that get none, by name, and why.
+        states: How each pod is, by name.
     """
 
     gone: tuple[str, ...] = ()
     fresh: tuple[pods.Pod, ...] = ()
     stragglers: Mapping[str, str] = {}
+    states: Mapping[str, str] = {}
 
 
 def decide(there: Iterable[pods.Pod], had: Mapping[str, str]) -> Change:
@@ -75,7 +77,8 @@ def decide(there: Iterable[pods.Pod], had: Mapping[str, str]) -> Change:
     wanted = {pod.name: pod for pod in living if pod.agent.phase is not pods.Phase.ABSENT}
     gone = tuple(name for name, uid in had.items() if name not in wanted or wanted[name].uid != uid)
     fresh = tuple(pod for name, pod in wanted.items() if name not in had or name in gone)
-    return Change(gone, fresh, {pod.name: pod.state for pod in living if pod.name not in wanted})
+    states = {pod.name: pod.state for pod in living}
+    return Change(gone, fresh, {name: state for name, state in states.items() if name not in wanted}, states)
 
 
 class PodWatch:
@@ -163,7 +166,7 @@ class PodWatch:
         for pod in change.fresh:
             target = self._targets[pod.name] = podtarget.PodTarget(api, namespace, pod)
             self._owner.add_replica(target)
-        self._owner.set_stragglers(change.stragglers)
+        self._owner.set_pods(change.states)
         self._tell(change)
 
     def _tell(self, change: Change) -> None:

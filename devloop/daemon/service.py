@@ -91,7 +91,7 @@ class Service:
             carry_out=self.carry_out,
         )
         self._pulled_from = ""
-        self._stragglers: Mapping[str, str] = {}
+        self._pods: Mapping[str, str] = {}
         self.fatal: errors.DevloopError | None = None
         if target is not None:
             self.add_replica(target, vital=True)
@@ -134,13 +134,13 @@ class Service:
         """
         await self._fleet.remove(name)
 
-    def set_stragglers(self, found: Mapping[str, str]) -> None:
-        """Name the pods that are not synced.
+    def set_pods(self, states: Mapping[str, str]) -> None:
+        """Take up how the pods are.
 
         Args:
-            found: Why, by name.
+            states: In words, by name. A pod without a replica is not synced, and this says why.
         """
-        self._stragglers = dict(found)
+        self._pods = dict(states)
         self._on_change()
 
     def _make_replica(self, target: replica.Target) -> replica.Replica:
@@ -265,9 +265,7 @@ class Service:
     def snapshot(self) -> status.ServiceStatus:
         """Return what `status` shows."""
         syncs = self._laptop.syncs()
-        return overview.service(
-            self.name, self.state(), self.engine, self.replicas, syncs, self._announcer, self._stragglers
-        )
+        return overview.service(self.name, self.state(), self.engine, self.replicas, syncs, self._announcer, self._pods)
 
     async def diff(self) -> list[status.DiffRow]:
         """Return what differs between the laptop and the targets that can be reached, after a sweep of them."""

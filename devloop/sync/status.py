@@ -22,6 +22,7 @@ class TargetStatus(msgspec.Struct, frozen=True):
         protected: Paths there that the ignore rules cover.
         rtt_ms: Round trip of the last heartbeat.
         uid: Whom its files belong to.
+        state: How its pod is, in words; empty on this machine.
     """
 
     name: str
@@ -33,6 +34,7 @@ class TargetStatus(msgspec.Struct, frozen=True):
     protected: int = 0
     rtt_ms: float = 0.0
     uid: int = -1
+    state: str = ""
 
 
 class SyncStatus(msgspec.Struct, frozen=True, rename={"source": "from"}):

@@ -45,6 +45,11 @@ CODES: Final[dict[str, Code]] = {
         "The service has no `command`, so there is nothing that devloop could restart.",
         "Give it `command:` and `reload: supervise`, or restart the app yourself.",
     ),
+    "DL0103": Code(
+        "no workload that devloop knows",
+        "A workload is written KIND/NAME, and the kind is one of deployment, statefulset, daemonset, rollout and pod.",
+        "Correct `workload:` of the service, or name its pods with `selector:`.",
+    ),
     "DL0200": Code(
         "devloop.yaml is wrong",
         "The file, or something that it refers to, cannot be used. The message says where: file:line:column.",
@@ -106,11 +111,6 @@ CODES: Final[dict[str, Code]] = {
         "nothing to watch",
         "devloop.yaml is valid, but it has no services.",
         "Add one under `services:`; `devloop init` in an empty folder shows how.",
-    ),
-    "DL0211": Code(
-        "a cluster is not reached yet",
-        "The service names a workload in a cluster. This version syncs to targets on this machine only.",
-        "Give the service `target: {local: DIR}` in place of `workload:` or `selector:`.",
     ),
     "DL0300": Code(
         "something on this machine does not work",
@@ -362,6 +362,27 @@ CODES: Final[dict[str, Code]] = {
         "a command could not be run in a container",
         "The container is not running, has no such program, or the command did not end in time.",
         "Check the pod with `kubectl describe pod`; the message holds the words of the container runtime.",
+    ),
+    "DL0760": Code(
+        "no pod to sync to",
+        "The workload has no pods, or none of them has an agent in it. devloop goes on looking.",
+        "Scale the workload up, or put the agent into its manifests with `devloop inject`.",
+    ),
+    "DL0761": Code(
+        "the agent of a pod does not run",
+        "The pod is there and its agent's container is not running: the message says what the kubelet says of it.",
+        "`kubectl describe pod` tells more: an image that cannot be pulled, a volume, a quota. devloop goes on by itself.",
+    ),
+    "DL0762": Code(
+        "the agent of a pod gives no key",
+        "The command that reads the key failed in the agent's container. Most often its image is not devloop's, or "
+        "of another version.",
+        "Compare the image of container devloop-agent with `devloop --version`.",
+    ),
+    "DL0763": Code(
+        "a workload without a selector",
+        "The workload selects no pods by labels, so devloop cannot tell which ones are its own.",
+        "Name them with `selector: {LABEL: VALUE}` in place of `workload`.",
     ),
     "DL0801": Code(
         "not a pod that Kubernetes would take",

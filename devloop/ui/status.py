@@ -143,8 +143,12 @@ def _target_notes(target: status.TargetStatus, paint: style.Style) -> list[str]:
     if not target.up:
         why = f": {escapes.plain(target.detail)}" if target.detail else ""
         found.append(paint(f"no link to {name}{why}", Tone.WARNING))
-    elif not target.synced:
-        found.append(f"{name} is not in sync yet")
+    else:
+        state = escapes.plain(target.state)
+        if not target.synced:
+            found.append(f"{name}{f' ({state})' if state else ''} is not in sync yet")
+        elif state:
+            found.append(paint(f"{name}: {state}", Tone.DIM))
     counts = [
         (target.drift, f"changed by somebody else in {name}"),
         (target.extra, f"in {name} that devloop does not know"),

@@ -1,0 +1,270 @@
+"""Which pods get a replica and when it ends, against an API server that says what the test wants."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from devloop import errors
+from devloop.config import model
+from devloop.daemon import podwatch, replica
+from devloop.kube import client, pods
+from devloop.sync import events
+from tests.unit.kube import fake_api, test_pods
+
+PODS = "/api/v1/namespaces/dev/pods"
+WORKLOAD = "/apis/apps/v1/namespaces/dev/deployments/web"
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+def raw(name: str = "web-5d-a", **how: Any) -> dict[str, Any]:
+    return {**test_pods.raw(name, **how)}
+
+
+def pod(name: str = "web-5d-a", **how: Any) -> pods.Pod:
+    return pods.view(raw(name, **how))
+
+
+# ---- deciding ---------------------------------------------------------------------------------------------------
+
+
+def test_a_pod_with_an_agent_gets_a_replica_whether_the_agent_runs_yet_or_not() -> None:
+    found = podwatch.decide([pod("a"), pod("b", agent={}), pod("c", ready=False)], {})
+    assert [each.name for each in found.fresh] == ["a", "b", "c"]
+    assert (found.gone, found.stragglers) == ((), {})
+    assert found.states == {"a": "ready", "b": "the agent waits: not started yet", "c": "not ready"}
+
+
+def test_a_pod_without_an_agent_is_named() -> None:
+    found = podwatch.decide([pod("a"), pod("b", agent=None)], {"a": "uid-a"})
+    assert (found.fresh, found.stragglers) == ((), {"b": "no agent in it"})
+
+
+def test_a_replica_ends_with_its_pod() -> None:
+    ended = {**raw("c"), "status": {"phase": "Succeeded"}}
+    found = podwatch.decide([pod("b", terminating=True), pods.view(ended)], {"a": "1", "b": "uid-b", "c": "uid-c"})
+    assert (found.gone, found.fresh, found.states) == (("a", "b", "c"), (), {})
+
+
+def test_another_pod_of_the_same_name_is_another_replica() -> None:
+    found = podwatch.decide([pod("db-0")], {"db-0": "the uid of the one before"})
+    assert (found.gone, [each.name for each in found.fresh]) == (("db-0",), ["db-0"])
+
+
+# ---- following --------------------------------------------------------------------------------------------------
+
+
+class Owner:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.acts: list[str] = []
+        self.states: Mapping[str, str] = {}
+        self.notices: list[events.Notice] = []
+        self.more = asyncio.Event()
+
+    def add_replica(self, target: replica.Target, *, vital: bool = False) -> None:
+        self.acts.append(f"+{target.name}")
+        self.more.set()
+
+    async def remove_replica(self, name: str) -> None:
+        self.acts.append(f"-{name}")
+        self.more.set()
+
+    def set_pods(self, states: Mapping[str, str]) -> None:
+        self.states = dict(states)
+        self.more.set()
+
+    def publish(self, event: events.Event) -> None:
+        assert isinstance(event, events.Notice)
+        self.notices.append(event)
+        self.more.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not condition():
+                self.more.clear()
+                await self.more.wait()
+
+
+class Stream:
+    """What the watch of the pods says, when the test says so."""
+
+    def __init__(self) -> None:
+        self.lines: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def say(self, kind: str, found: object) -> None:
+        self.lines.put_nowait(fake_api.event(kind, found))
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while (line := await self.lines.get()) is not None:
+            await response.write(line)
+        return response
+
+
+class Bench:
+    def __init__(self, server: fake_api.FakeApi, **spec: Any) -> None:
+        self.server = server
+        self.owner = Owner()
+        self.stream = Stream()
+        self.denied: set[str] = set()
+        self.minor = "20"
+        about = spec or {"workload": "deployment/web"}
+        self.spec = model.Service.model_validate({**about, "sync": [{"from": "/laptop/web", "to": "/app"}]})
+        self.watch = podwatch.PodWatch(self.spec, self.client, self.owner, self.owner.publish)
+        server.on("GET", WORKLOAD, fake_api.giving({"spec": {"selector": {"matchLabels": {"app": "web"}}}}))
+        server.on("GET", "/version", self.version)
+        server.on("POST", REVIEWS, self.review)
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[client.Client]:
+        async with client.connect(self.server.cluster()) as api:
+            yield api
+
+    async def version(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response({"major": "1", "minor": self.minor})
+
+    async def review(self, request: web.Request) -> web.StreamResponse:
+        asked = (await request.json())["spec"]["resourceAttributes"]
+        words = f"{asked['verb']} {asked.get('subresource', 'pods')}"
+        return web.json_response({"status": {"allowed": words not in self.denied}})
+
+    def there(self, *found: dict[str, Any]) -> None:
+        listing = {"items": list(found), "metadata": {"resourceVersion": "1"}}
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            if "watch" in request.query:
+                return await self.stream(request)
+            return web.json_response(listing)
+
+        self.server.on("GET", PODS, answer)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Owner]:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            task = group.create_task(self.watch.run())
+            yield self.owner
+            task.cancel()
+            self.stream.lines.put_nowait(None)
+
+    async def ended(self) -> errors.DevloopError:
+        with pytest.raises(errors.DevloopError) as caught:
+            async with asyncio.timeout(20):
+                await self.watch.run()
+        return caught.value
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with fake_api.serving() as server:
+        yield Bench(server)
+
+
+async def test_pods_that_come_and_go_are_followed(bench: Bench) -> None:
+    bench.there(raw("web-5d-a"), raw("stranger", created="x") | {"metadata": {"name": "stranger", "uid": "s"}})
+    async with bench.running() as owner:
+        await owner.until(lambda: owner.acts == ["+web-5d-a"])
+        bench.stream.say("ADDED", raw("web-5d-b", agent={}))
+        await owner.until(lambda: owner.acts[-1] == "+web-5d-b")
+        assert bench.watch.serving is not None and bench.watch.serving.name == "web-5d-a"
+        bench.stream.say("MODIFIED", raw("web-5d-a", terminating=True))
+        await owner.until(lambda: owner.acts[-1] == "-web-5d-a")
+        bench.stream.say("DELETED", raw("web-5d-a", terminating=True))
+        bench.stream.say("MODIFIED", raw("web-5d-b"))
+        await owner.until(lambda: owner.states == {"web-5d-b": "ready"})
+        assert owner.acts == ["+web-5d-a", "+web-5d-b", "-web-5d-a"]
+        assert bench.watch.serving.name == "web-5d-b"
+    assert bench.server.requests[-1].query["labelSelector"] == "app=web"
+
+
+async def test_a_service_of_labels_takes_whatever_has_them() -> None:
+    async with fake_api.serving() as server:
+        bench = Bench(server, selector={"app": "web"})
+        alone = raw("alone")
+        del alone["metadata"]["ownerReferences"]
+        bench.there(alone)
+        async with bench.running() as owner:
+            await owner.until(lambda: owner.acts == ["+alone"])
+
+
+async def test_nobody_to_sync_to_is_told_once_and_why(bench: Bench) -> None:
+    bench.there(raw("web-5d-a", agent=None))
+    async with bench.running() as owner:
+        await owner.until(lambda: len(owner.notices) == 1)
+        assert owner.notices[0].message == "no pod of deployment/web has an agent: web-5d-a (no agent in it)"
+        assert owner.notices[0].code == "DL0760"
+        bench.stream.say("MODIFIED", raw("web-5d-a", agent=None))
+        bench.stream.say("DELETED", raw("web-5d-a", agent=None))
+        await owner.until(lambda: len(owner.notices) == 2)
+        assert owner.notices[1].message == "deployment/web has no pods"
+        bench.stream.say("ADDED", raw("web-5d-b"))
+        await owner.until(lambda: owner.acts == ["+web-5d-b"])
+
+
+async def test_a_workload_that_is_not_there_is_an_error_with_near_names(bench: Bench) -> None:
+    bench.server.on("GET", WORKLOAD, fake_api.refusing(404, "not found", "NotFound"))
+    bench.server.on("GET", WORKLOAD.rpartition("/")[0], fake_api.listing("web-api", "worker"))
+    error = await bench.ended()
+    assert isinstance(error, errors.NotThereError)
+    assert "web-api" in error.hint
+
+
+@pytest.mark.parametrize("right", ["list pods", "watch pods", "get exec", "get portforward"])
+async def test_a_missing_right_is_told_before_anything_is_tried(bench: Bench, right: str) -> None:
+    bench.denied = {right}
+    error = await bench.ended()
+    assert isinstance(error, errors.ForbiddenError)
+    assert error.exit_status is errors.Exit.AUTH
+    verb, what = right.split()
+    assert f"you may not {verb} pods{'/' + what if what != 'pods' else ''} in namespace dev" in error.message
+    assert f"kubectl auth can-i {verb} pods" in error.hint
+
+
+@pytest.mark.parametrize(("minor", "refused"), [("34", False), ("35+", True)])
+async def test_create_is_needed_for_websockets_since_1_35_only(bench: Bench, minor: str, refused: bool) -> None:
+    bench.minor, bench.denied = minor, {"create exec"}
+    if refused:
+        assert "create pods/exec" in (await bench.ended()).message
+        return
+    bench.there(raw())
+    async with bench.running() as owner:
+        await owner.until(lambda: owner.acts == ["+web-5d-a"])
+
+
+async def test_a_watch_that_fails_is_told_and_goes_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.there(raw())
+    listed = {"items": [raw()], "metadata": {"resourceVersion": "1"}}
+    tries = 0
+
+    async def flaky(request: web.Request) -> web.StreamResponse:
+        nonlocal tries
+        if "watch" not in request.query:
+            return web.json_response(listed)
+        tries += 1
+        return fake_api.status(503, "starting", "ServiceUnavailable") if tries == 1 else await bench.stream(request)
+
+    bench.server.on("GET", PODS, flaky)
+    async with bench.running() as owner:
+        await owner.until(lambda: bool(owner.notices))
+        assert "the pods cannot be followed" in owner.notices[0].message
+        bench.stream.say("ADDED", raw("web-5d-b"))
+        await owner.until(lambda: "+web-5d-b" in owner.acts)
+    assert "-web-5d-a" not in owner.acts
+
+
+async def test_the_target_of_a_pod_learns_when_its_agent_runs(bench: Bench) -> None:
+    bench.there(raw("web-5d-a", agent={}))
+    async with bench.running() as owner:
+        await owner.until(lambda: bool(owner.acts))
+        target = bench.watch._targets["web-5d-a"]
+        assert not target.pod.is_usable
+        bench.stream.say("MODIFIED", raw("web-5d-a"))
+        await owner.until(lambda: owner.states == {"web-5d-a": "ready"})
+        assert target.pod.is_usable
