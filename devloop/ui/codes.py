@@ -371,7 +371,7 @@ CODES: Final[dict[str, Code]] = {
     "DL0761": Code(
         "the agent of a pod does not run",
         "The pod is there and its agent's container is not running: the message says what the kubelet says of it.",
-        "`kubectl describe pod` tells more: an image that cannot be pulled, a volume, a quota. devloop goes on by itself.",
+        "`kubectl describe pod` tells more: an image that cannot be pulled, a volume. devloop goes on by itself.",
     ),
     "DL0762": Code(
         "the agent of a pod gives no key",
