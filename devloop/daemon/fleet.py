@@ -123,7 +123,6 @@ class Fleet:
             await one.run()
         except* errors.DevloopError as group:
             error = one.fatal = errors.first(group)
-            one.detail = error.message
             self._publish(events.LinkChanged(target=one.name, up=False, detail=error.message))
             self._publish(
                 events.Notice(

@@ -78,7 +78,7 @@ class PodTarget:
         try:
             key = await self._key()
             async with portforward.forward(self._api, self._namespace, self.name, PORT) as forward:
-                connection = await dial.over(forward.socket, f"pod {self.name}")
+                connection = await dial.over(forward.take(), f"pod {self.name}")
                 self._was_open = True
                 yield connection, key
         except errors.ClusterError as error:

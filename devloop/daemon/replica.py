@@ -1,29 +1,30 @@
-"""One agent of a service: keeps the link to it, and carries between it and the engine.
+"""One agent of a service: carries between the link to it and the engine.
 
-Opens the link and opens it again with backoff for as long as it runs; makes the claim (`claim`); turns the agent's
-messages into calls of the engine and the engine's commands for this replica into messages. What it decides is only
-how: the engine says what. Questions and their answers are in `requests`.
+The link is kept by `redial`; here it is claimed (`claim`), the agent's messages become calls of the engine, and the
+engine's commands for this replica become messages. What is decided is only how: the engine says what. Questions and
+their answers are in `requests`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import secrets
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Executor
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from devloop import errors
+<<<<<<< HEAD
 from devloop.core import backoff, paths, problem, tree
 from devloop.daemon import claim, manifest, requests, spawning, telling
+=======
+from devloop.core import paths, problem, tree
+from devloop.daemon import claim, manifest, redial, requests, spawning, telling
+>>>>>>> main
 from devloop.protocol import laptop, messages, session
 from devloop.sync import commands, engine, events, sender
 from devloop.wire import driver, websocket
-
-# A link that was up this long is healthy: the next break starts with a quick retry again.
-HEALTHY_S: Final = 10.0
 
 
 class Target(Protocol):
@@ -76,7 +77,6 @@ class Replica:
         publish: Callable[[events.Event], None],
     ) -> None:
         self.name = target.name
-        self.detail = "not connected yet"
         self.hello: messages.AgentHello | None = None
         self.app: events.AppChanged | None = None
         self.findings: dict[int, messages.Findings] = {}
@@ -101,8 +101,7 @@ class Replica:
         self._group: asyncio.TaskGroup | None = None
         self._requests = requests.Requests(self.name)
         self._refusal: errors.DevloopError | None = None
-        self._was_open = self._reached = False
-        self._opened_s = math.inf
+        self._redial = redial.Redial(self.name, publish)
 
     # ---- the link -------------------------------------------------------------------------------------------
 
@@ -113,39 +112,12 @@ class Replica:
             DevloopError: Trying again will not help: another owner, another major version, a wrong key, roots that
                 were refused from the first.
         """
-        async with asyncio.TaskGroup() as group:
-            delays = backoff.delays()
-            while True:
-                self._opened_s = math.inf
-                # A task of its own: where a link ends by an error in the very moment in which this task is cancelled,
-                # the link's task group would swallow the cancellation (before Python 3.13).
-                link = group.create_task(self._link_until_lost())
-                await asyncio.wait([link])
-                if self._now_s() - self._opened_s > HEALTHY_S:
-                    delays = backoff.delays()
-                delay_s = next(delays)
-                self.detail = link.result()
-                self._publish(events.LinkChanged(target=self.name, up=False, detail=self.detail, retry_s=delay_s))
-                await asyncio.sleep(delay_s)
-
-    async def _link_until_lost(self) -> str:
-        """Open a link and keep it; return why it was lost."""
-        lost = errors.DevloopError("the agent closed the link")
-        try:
-            await self._link_once()
-        except* errors.DevloopError as group:
-            lost = errors.first(group)
-            passes = isinstance(lost, errors.LinkError) and not isinstance(lost, errors.SkewError | errors.AuthError)
-            # An agent that refuses to start where one ran before, in a folder that is read-only now, may start later.
-            if not passes and not (self._was_open and not self._reached and isinstance(lost, errors.AgentError)):
-                raise lost from None
-        return lost.message
+        await self._redial.run(self._link_once)
 
     async def _link_once(self) -> None:
         self._refusal = None
-        self._reached = False
         async with self._target.open() as (connection, key):
-            self._reached = True
+            self._redial.reached()
             half = laptop.LaptopSession(key, secrets.token_bytes(32), self._now_s())
             link = driver.Driver(half, connection, self._on_event)
             try:
@@ -211,14 +183,11 @@ class Replica:
         link = self._driver
         is_empty = all(root.fresh and root.empty for root in self.hello.roots)
         await (self._begun if is_empty else self._scanned).wait()
-        self.detail = ""
-        self._was_open = True
-        self._opened_s = self._now_s()
         self._sender = self._make_sender(link, features)
         self._requests.open(link)
         for message in self._rules():
             link.send(message)
-        self._publish(events.LinkChanged(target=self.name, up=True))
+        self._redial.opened()
         self._spawn(self._recognise(self.hello))
 
     async def _recognise(self, hello: messages.AgentHello) -> None:
@@ -378,6 +347,11 @@ class Replica:
     def up(self) -> bool:
         """The link is open and claimed."""
         return self._sender is not None
+
+    @property
+    def detail(self) -> str:
+        """Why the link is down; empty while it is up."""
+        return self.fatal.message if self.fatal is not None else self._redial.detail
 
     @property
     def statistics(self) -> session.Statistics | None:

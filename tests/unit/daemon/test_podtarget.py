@@ -52,7 +52,7 @@ class Cluster:
             raise self.refuse
         mine, theirs = socket.socketpair()
         with mine, theirs:
-            yield SimpleNamespace(socket=mine)
+            yield SimpleNamespace(take=lambda: mine)
         self.closed += 1
 
     async def over(self, connected: socket.socket, name: str) -> tuple[int, str]:

@@ -240,6 +240,15 @@ async def test_without_a_baseline_the_manifest_is_asked_for(bench: Bench) -> Non
     assert "old" not in bench.agent.trees[0]
 
 
+async def test_an_agent_that_holds_nothing_any_more_is_known_from_its_baseline(bench: Bench) -> None:
+    bench.brain.expected(bench.agent.name)
+    bench.agent.fresh = False
+    bench.put("a", b"1")
+    async with running(bench):
+        await bench.in_sync()
+    assert not any(isinstance(each, commands.AskManifest) for each in bench.carried)
+
+
 # ---- claims -------------------------------------------------------------------------------------------------
 
 

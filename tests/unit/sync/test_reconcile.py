@@ -142,3 +142,12 @@ def test_extra_paths_wait_for_the_first_scan() -> None:
     book.sources[0].wanted.put("c", MINE)
     reconcile.judge_extras(book.sources[0], replica, 0, *replica.extras.pop(0))
     assert list(replica.forced.values()) == [ops.delete(0, "a")]
+
+
+def test_before_the_first_link_nothing_is_noted_of_an_agent_and_all_of_it_is_sent_then() -> None:
+    subject = engine.Engine([ledger.Source()], lambda changes: ())
+    subject.expected("pod")
+    subject.scanned(0, tree.TreeDelta({"a": MINE}), 0.0)
+    assert not subject.replicas["pod"].pending
+    found = subject.opened("pod", [state(b"", fresh=True, empty=True)], {}, 0.0)
+    assert sends(found) == [(ops.Action.PUT, "a")]
