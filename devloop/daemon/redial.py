@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from devloop import errors
+from devloop.core import backoff
 from devloop.sync import events
-from devloop.transport import backoff
 
 # A link that was up this long is healthy: the next break starts with a quick retry again.
 HEALTHY_S: Final = 10.0

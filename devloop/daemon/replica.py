@@ -15,13 +15,8 @@ from concurrent.futures import Executor
 from typing import Any, Protocol
 
 from devloop import errors
-<<<<<<< HEAD
-from devloop.core import backoff, paths, problem, tree
-from devloop.daemon import claim, manifest, requests, spawning, telling
-=======
 from devloop.core import paths, problem, tree
 from devloop.daemon import claim, manifest, redial, requests, spawning, telling
->>>>>>> main
 from devloop.protocol import laptop, messages, session
 from devloop.sync import commands, engine, events, sender
 from devloop.wire import driver, websocket

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from devloop import errors
+from devloop.core import backoff
 from devloop.daemon import redial
 from devloop.sync import events
-from devloop.transport import backoff
 
 BROKEN = errors.LinkError("nobody answers")
 
