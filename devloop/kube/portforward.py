@@ -33,13 +33,23 @@ class Forward:
     """An open port-forward.
 
     Attributes:
-        socket: The caller's end, not blocking. Whoever takes it closes it; it reads as ended when the forward ends.
+        socket: The caller's end, not blocking. It reads as ended when the forward ends, and is closed with the block
+            unless it was taken.
         failure: Why it ended, once it has; None while it is open, and where the caller closed its end.
     """
 
     def __init__(self, mine: socket.socket) -> None:
         self.socket = mine
+        self.taken = False
         self.failure: errors.ForwardError | None = None
+
+    def take(self) -> socket.socket:
+        """Return the socket for somebody who closes it, such as `devloop.transport.dial.over`.
+
+        A socket that belongs to a transport of the loop must not be closed by anybody else.
+        """
+        self.taken = True
+        return self.socket
 
 
 @contextlib.asynccontextmanager
@@ -74,26 +84,28 @@ async def forward(
         path, {"ports": str(port)}, [channels.V4], max_bytes=_MAX_MESSAGE_BYTES, timeout_s=timeout_s
     )
     mine, theirs = socket.socketpair()
+    opened = Forward(mine)
     try:
         mine.setblocking(False)
         theirs.setblocking(False)
-        carrier = _Carrier(websocket, theirs, Forward(mine), f"pod {pod} port {port}", port, ping_every_s)
+        carrier = _Carrier(websocket, theirs, opened, f"pod {pod} port {port}", port, ping_every_s)
         await carrier.greeted(deadline)
         failed: Exception | None = None
         async with asyncio.TaskGroup() as group:
             pumping = group.create_task(carrier.run())
             try:
-                yield carrier.forward
+                yield opened
             except Exception as error:
                 failed = error
             pumping.cancel()
-        if isinstance(failed, errors.LinkError) and carrier.forward.failure is not None:
-            raise carrier.forward.failure from failed
+        if isinstance(failed, errors.LinkError) and opened.failure is not None:
+            raise opened.failure from failed
         if failed is not None:
             raise failed
     finally:
         theirs.close()
-        mine.close()
+        if not opened.taken:
+            mine.close()
         await websocket.close()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +53,14 @@ def test_a_provider_that_kubectl_has_dropped_is_refused() -> None:
     with pytest.raises(errors.KubeconfigError) as caught:
         authprovider.AuthProvider([], "x", "azure")
     assert caught.value.error_code == "DL0712" and "kubelogin" in caught.value.hint
+
+
+def loaded(module: str) -> set[str]:
+    code = f"import sys; import {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    return set(done.stdout.split())
+
+
+def test_the_heavy_packages_are_loaded_when_they_are_needed() -> None:
+    assert not {"kubernetes", "aiohttp"} & loaded("devloop.cli.main")
+    assert "kubernetes" not in loaded("devloop.kube.client, devloop.kube.watch, devloop.kube.authprovider")

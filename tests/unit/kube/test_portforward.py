@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from pathlib import Path
 
 import pytest
 from aiohttp import WSMsgType, web
+from websockets.asyncio import server as serving
 
 from devloop import errors
 from devloop.kube import client, portforward
+from devloop.transport import dial
 from tests.unit.kube import fake_api
 
 PATH = "/api/v1/namespaces/dev/pods/web/portforward"
@@ -211,3 +214,39 @@ async def test_what_the_caller_sent_into_a_dead_forward_does_not_make_its_end_an
         assert await read_all(open_.socket) == b"last"
         assert open_.failure is not None and "silent" in open_.failure.message
     gone.set()
+
+
+async def test_a_link_to_an_agent_is_spoken_over_it(
+    server: fake_api.FakeApi, api: client.Client, tmp_path: Path
+) -> None:
+    async def echo(connection: serving.ServerConnection) -> None:
+        async for message in connection:
+            await connection.send(message)
+
+    async def kubelet(request: web.Request) -> web.StreamResponse:
+        websocket = web.WebSocketResponse(protocols=["v4.channel.k8s.io"], max_msg_size=0)
+        await websocket.prepare(request)
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "agent")
+
+        async def down() -> None:
+            for head in HEADS:
+                await websocket.send_bytes(head)
+            while data := await reader.read(32 * 1024):
+                await websocket.send_bytes(b"\x00" + data)
+            await websocket.close()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(down())
+            async for frame in websocket:
+                writer.write(frame.data[1:])
+            writer.close()
+        return websocket
+
+    server.on("GET", PATH, kubelet)
+    async with serving.unix_serve(echo, str(tmp_path / "agent"), compression=None, max_size=None):
+        async with portforward.forward(api, "dev", "web", 7460) as open_:
+            link = await dial.over(open_.take(), "the pod")
+            for message in (b"x", bytes(200_000)):
+                await link.send(message)
+                assert await link.recv() == message
+            await link.close()
