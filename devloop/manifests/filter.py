@@ -236,7 +236,17 @@ class _Stream:
                 return changed
         place = documents.place_of(document.node)
         self._notes.append(Told("", place, "the document was written anew: its comments and its layout are lost"))
-        return splice.whole(text, document.node, new)
+        changed = splice.whole(text, document.node, new)
+        if new not in [each.value for each in documents.parse(changed, self._shown)]:
+            raise errors.ConfigError(
+                "the document cannot be written anew",
+                hint="render it without anchors and aliases",
+                code=documents.CODE,
+                file=self._shown,
+                line=place.line,
+                column=place.column,
+            )
+        return changed
 
     def _means(self, text: str, document: documents.Document, changed: str, new: Any) -> bool:
         start, end = splice.lines_of(text, document.node)

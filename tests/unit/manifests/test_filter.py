@@ -78,9 +78,10 @@ def test_a_volume_of_a_statefulsets_claim_templates_is_used() -> None:
 
 def test_what_has_aliases_is_written_anew_and_that_is_said() -> None:
     text = texts.DEPLOYMENT.replace("{app: web, tier: front}", "&labels {app: web}") + "  selector: *labels\n"
-    done = texts.inject(text)
+    done = texts.inject(f"{text}# the end\n---\n{texts.CONFIG_MAP}")
+    assert done.text.endswith(f"\n# the end\n---\n{texts.CONFIG_MAP}")
     assert "written anew" in done.notes[-1].message
-    value = yaml.safe_load(done.text)
+    value = next(yaml.safe_load_all(done.text))
     assert value["spec"]["selector"] == {"app": "web"}
     assert names.ANNOTATION in value["spec"]["template"]["metadata"]["annotations"]
 
