@@ -12,11 +12,13 @@ import difflib
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import yaml
 
 from devloop.manifests import dump
+
+_TRAILING: Final = re.compile(r"(\s*\n[ \t]*#[^\n]*)*\s*\Z")
 
 
 class Cut(NamedTuple):
@@ -56,8 +58,11 @@ def whole(text: str, node: yaml.Node, new: Any) -> str:
         node: The document's root in that text.
         new: What it is to mean.
     """
-    start, end = _start(node), _Splicer(text).end(node)
-    return text[:start] + _like(text[start:end], new) + text[end:]
+    assert node.end_mark is not None
+    # The mark is behind blank lines and comments that belong to nobody; an alias has no place of its own to go by.
+    start = _start(node)
+    written = _TRAILING.sub("", text[start : node.end_mark.index])
+    return text[:start] + _like(written, new) + text[start + len(written) :]
 
 
 def lines_of(text: str, node: yaml.Node) -> tuple[int, int]:
