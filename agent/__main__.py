@@ -1,4 +1,4 @@
-"""`python -m agent serve …` and `python -m agent key …`.
+"""`python -m agent serve …`, `python -m agent key …` and `python -m agent tools …`.
 
 `serve` says on standard output that it is ready, or why it is not, as one line of JSON; its log goes to standard error.
 """
@@ -22,11 +22,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.verb == "key":
             sys.stdout.write(secret.read(arguments.state).decode())
             sys.exit(0)
+        if arguments.verb == "tools":
+            from agent import tools
+
+            tools.install(arguments.folder, arguments.busybox or tools.BUSYBOX_AT)
+            sys.exit(0)
         _serve(settings.from_arguments(arguments))
     except errors.DevloopError as error:
         status = int(error.exit_status)
         _say({"error": {"message": error.message, "hint": error.hint, "code": error.error_code, "exit": status}})
         sys.stderr.write(f"error[{error.error_code}]: {error.message}\n")
+        if error.hint:
+            sys.stderr.write(f"hint: {error.hint}\n")
         sys.exit(status)
 
 

@@ -29,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True):
         socket: Path of the unix socket to listen on; empty where a port is used.
         port: Port on 127.0.0.1 to listen on; 0 where a socket is used.
         target: The target's folder, on a target of this machine; empty in a pod.
+        launcher: The folder in which the app's launcher (scripts/launcher.sh) listens; empty where there is none.
         lifeline: Standard input is a pipe whose end means that the parent is gone.
     """
 
@@ -38,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True):
     port: int = 0
     target: str = ""
     lifeline: bool = False
+    launcher: str = ""
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -51,7 +53,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     where.add_argument("--socket", default="", help="unix socket to listen on")
     where.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 to listen on")
     serve.add_argument("--target", default="", help="the target's folder, on a target of this machine")
+    serve.add_argument(
+        "--launcher", default="", metavar="DIR", help="the app runs under launcher.sh, which listens in DIR"
+    )
     serve.add_argument("--lifeline", action="store_true", help="end with standard input")
+    lend = verbs.add_parser("tools", help="copy busybox and the scripts for the app's container")
+    lend.add_argument("folder", metavar="DIR", help="where to: the tools volume")
+    lend.add_argument("--busybox", default="", metavar="PATH", help="a static busybox; the image's own if not given")
     key = verbs.add_parser("key", help="print the key of the agent that runs here")
     key.add_argument("--state", required=True, help="the folder that `serve` was given")
     return parser.parse_args(argv)
@@ -70,4 +78,5 @@ def from_arguments(arguments: argparse.Namespace) -> Settings:
         port=arguments.port,
         target=arguments.target,
         lifeline=arguments.lifeline,
+        launcher=arguments.launcher,
     )
