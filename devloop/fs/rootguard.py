@@ -33,8 +33,8 @@ _SAID: Final = {
     Lost.UNREADABLE: ("cannot be read", "check its permissions"),
     Lost.EMPTIED: ("is empty, but was not before", "mount or restore it; if it is meant to be empty, approve that"),
     Lost.REPLACED: (
-        "is another folder than before (unmounted, or removed and made again)",
-        "mount or restore it; if it is the right one now, approve that",
+        "is in another place than before: something was mounted there, or unmounted",
+        "mount it again; if it is the right one now, approve that",
     ),
 }
 
@@ -55,7 +55,11 @@ class RootLost(errors.RootError):
 
 
 class RootGuard:
-    """Remembers which folder a root is.
+    """Remembers which folder a root is, and on which mount.
+
+    A folder that was removed and made again on the same mount is taken for the same: git does that with a folder that
+    it empties, and a build with its output. What is missing in it then counts as deleted, within the bounds that all
+    deletions have. Where the system does not tell mounts apart, it counts as replaced.
 
     Args:
         root: Its absolute path.
@@ -64,22 +68,38 @@ class RootGuard:
     def __init__(self, root: str) -> None:
         self.root = root
         self._identity: tuple[int, int] | None = None
+        self._mount = 0
 
-    def check(self) -> None:
-        """See that the root is there, and the same folder as at the first check.
+    def check(self) -> bool:
+        """See that the root is there, and the same as at the first check; say whether it was made again since.
 
         Raises:
             RootLost: It is not.
         """
+        identity = self._look()
+        if identity == self._identity:
+            return False
+        was, mount = self._identity, _mount_of(self.root)
+        if was is not None and (was[0] != identity[0] or not mount or mount != self._mount):
+            raise RootLost(self.root, Lost.REPLACED)
+        self._identity, self._mount = identity, mount
+        return was is not None
+
+    def check_again(self) -> None:
+        """See that the root is the very folder that `check` saw: what was read in between belongs together.
+
+        Raises:
+            RootLost: It is not.
+        """
+        if self._look() != self._identity:
+            raise RootLost(self.root, Lost.REPLACED)
+
+    def _look(self) -> tuple[int, int]:
         try:
             status = os.stat(os.path.join(self.root, ""))
         except OSError as error:
             raise RootLost(self.root, lost_by(error)) from error
-        identity = (status.st_dev, status.st_ino)
-        if self._identity is None:
-            self._identity = identity
-        elif identity != self._identity:
-            raise RootLost(self.root, Lost.REPLACED)
+        return status.st_dev, status.st_ino
 
     def check_not_emptied(self) -> None:
         """See that the root, which had entries, still has anything in it.
@@ -106,3 +126,18 @@ def lost_by(error: OSError) -> Lost:
     if error.errno == errnos.ENOTDIR:
         return Lost.NOT_A_FOLDER
     return Lost.UNREADABLE
+
+
+def _mount_of(root: str) -> int:
+    """Return the number of the mount that a folder is on; 0 where the system does not say (proc(5), fdinfo)."""
+    try:
+        fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as told:
+            return next((int(line.split()[1]) for line in told if line.startswith("mnt_id:")), 0)
+    except (OSError, ValueError):
+        return 0
+    finally:
+        os.close(fd)

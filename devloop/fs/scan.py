@@ -155,7 +155,8 @@ class Scanner:
             RootLost: As `scan_all`.
             Cancelled: As `scan_all`.
         """
-        self._guard.check()
+        if self._guard.check():
+            return self.scan_all()
         tops = dirty_paths.Router(self._setup, self._known).tops(dirty)
         if "" in tops:
             return self.scan_all()
@@ -212,7 +213,7 @@ class Scanner:
         first = True
         for part in hashing.parts(wanted, most_files, most_bytes):
             outcomes = hashing.digest_all(part, self._setup.stop)
-            self._guard.check()
+            self._guard.check_again()
             if self._had_entries and first and self._empties_root(look):
                 self._guard.check_not_emptied()
             taking = merge.Merge(self._setup, self._known)
