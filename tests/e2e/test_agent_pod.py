@@ -191,9 +191,3 @@ def test_the_shape_is_admitted_under_restricted_pod_security(ns: space.Space, ag
     ns.cluster.admin("label", "namespace", ns.name, "pod-security.kubernetes.io/enforce=restricted")
     ns.apply(shapes.with_agent(NAME, agent_image, app_image, *SLEEP))
     ns.ready(NAME)
-
-
-def test_the_image_says_what_it_is(whole: cluster.Cluster, agent_image: str, ns: space.Space) -> None:
-    ns.apply(shapes.pod("told", [shapes.container(shapes.AGENT, agent_image, args=["--help"])], restartPolicy="Never"))
-    assert ns.finished("told") == "Succeeded"
-    assert "The pod side of devloop" in ns.logs("told")
