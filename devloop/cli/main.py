@@ -38,6 +38,9 @@ VERBS: Final[dict[str, dict[str, str]]] = {
         "wait": "Wait until somebody watches and everything is in sync.",
         "events": "Follow the event stream as JSON.",
     },
+    "In a cluster": {
+        "inject": "Put the agent into manifests, or take it out.",
+    },
     "Look into it": {
         "ignored": "Say why a path is shipped or not.",
         "explain": "Say what an error code means and what to do.",

@@ -5,7 +5,6 @@ Each function makes its change through `edit.Edits`, which knows how to undo it,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -88,7 +87,7 @@ def _mounts(edits: edit.Edits, service: request.Service, found: Sequence[places.
             if path not in service.persist:
                 yield f"{path} stays what is mounted there, protected from the sync"
     for path in service.persist:
-        mounts.append({"name": names.PERSIST, "mountPath": path, "subPath": path.lstrip("/")})
+        mounts.append({"name": names.PERSIST, "mountPath": path, "subPath": f"{path[1:]}/{names.DATA}"})
         yield f"{path} is kept in the claim {service.claim} when the pod goes"
     if service.supervise:
         mounts.append({"name": names.TOOLS, "mountPath": names.TOOLS_AT, "readOnly": True})
@@ -112,16 +111,15 @@ def _supervise(edits: edit.Edits, service: request.Service) -> Iterator[str]:
     launcher = [names.BUSYBOX, "sh", names.LAUNCHER]
     if service.wait_first_sync:
         launcher.append("--wait-first-sync")
-    # busybox counts whole seconds only.
-    grace_s = math.ceil(service.grace_s)
-    edits.set("command", [*launcher, "--grace", str(grace_s), "--"])
+    grace_s = round(service.grace_s, 2)
+    edits.set("command", [*launcher, "--grace", f"{grace_s:g}", "--"])
     edits.set("args", literal.words(service.command) if service.command else own)
     yield "its command runs under the launcher, which starts it anew after a sync without a restart of the container"
     if service.wait_first_sync:
         yield "starts after the first sync, or after a minute without a laptop"
     ends_s = edits.pod["spec"].get("terminationGracePeriodSeconds", _DEFAULT_GRACE_S)
     if isinstance(ends_s, int) and ends_s <= grace_s:
-        yield f"grace of {grace_s} s is cut short when the pod ends: terminationGracePeriodSeconds is {ends_s}"
+        yield f"grace of {grace_s:g} s is cut short when the pod ends: terminationGracePeriodSeconds is {ends_s}"
 
 
 def _probes(edits: edit.Edits, service: request.Service) -> Iterator[str]:

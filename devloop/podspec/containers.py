@@ -6,6 +6,7 @@ read-only root, no token of the service account. None of them asks for anything 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -46,33 +47,47 @@ def tools(crew: Crew) -> outcome.Tree:
 def seed(crew: Crew) -> outcome.Tree | None:
     """Return the init container that copies the image's own files, or None where there is nothing for it to do.
 
-    It runs the app's image by the tools' busybox, so the image needs no shell. Its arguments are groups between
-    `--`: `FROM TO PATTERN…` copies, `--once FROM TO PATTERN…` copies where TO is empty, `--folder PATH` makes a folder.
+    It runs the app's image by the tools' busybox, so the image needs no shell: one call of seed.sh for each folder.
     """
-    groups, mounts = _seeds(crew)
-    if not groups:
+    steps, mounts = _steps(crew)
+    if not steps:
         return None
     image = {key: crew.app[key] for key in ("image", "imagePullPolicy") if crew.app.get(key)}
-    words = [word for group in groups for word in ("--", *group)][1:]
-    command = {"command": [names.BUSYBOX, "sh", names.SEEDER], "args": literal.words(words)}
+    line = literal.word("\n".join(steps))
+    command = {"command": [names.BUSYBOX, "sh", "-euc"], "args": [line]}
     mounts = [{"name": names.TOOLS, "mountPath": names.TOOLS_AT, "readOnly": True}, *mounts]
     return _container(crew, names.SEED, image, command, mounts)
 
 
-def _seeds(crew: Crew) -> tuple[list[tuple[str, ...]], list[outcome.Tree]]:
-    groups: list[tuple[str, ...]] = []
+def _steps(crew: Crew) -> tuple[list[str], list[outcome.Tree]]:
+    """Return the lines that the seed runs, and what it must see for that."""
+    steps: list[str] = []
     mounts: list[outcome.Tree] = []
     for place in crew.found:
-        own: list[tuple[str, ...]] = [("--folder", folder) for folder in place.folders()]
-        if place.fresh and place.sync.seed:
-            own.append((place.sync.to, place.root.data, *place.sync.seed))
+        own = (
+            [_copy(place.sync.to, place.mount["mountPath"], place.sync.seed)] if place.fresh and place.sync.seed else []
+        )
+        own += [_make(folder) for folder in place.folders()]
         if own:
-            groups += own
+            steps += own
             mounts.append(place.mount)
+    for path in crew.service.persist:
+        # A cache need not be in the image; what is there already is never overwritten, seed.sh sees to that.
+        volume = names.PERSIST_AT + path
+        copied = _copy(path, volume, ("**",))
+        made = _make(f"{volume}/{names.DATA}")
+        steps.append(f"if [ -d {shlex.quote(path)} ]; then {copied}; else {made}; fi")
     if crew.service.persist:
-        groups += [("--once", path, names.PERSIST_AT + path, "**") for path in crew.service.persist]
         mounts.append({"name": names.PERSIST, "mountPath": names.PERSIST_AT})
-    return groups, mounts
+    return steps, mounts
+
+
+def _copy(path: str, volume: str, patterns: Sequence[str]) -> str:
+    return shlex.join([names.BUSYBOX, "sh", names.SEEDER, path, volume, *patterns])
+
+
+def _make(folder: str) -> str:
+    return shlex.join([names.BUSYBOX, "mkdir", "-p", folder])
 
 
 def agent(crew: Crew, *, launcher: bool) -> outcome.Tree:

@@ -313,6 +313,22 @@ CODES: Final[dict[str, Code]] = {
         "settings of the service need the launcher or contradict the pod's mounts.",
         "Follow the hint: most often, add `command:` with what the image's ENTRYPOINT and CMD say.",
     ),
+    "DL0810": Code(
+        "the manifests are not YAML",
+        "What `devloop inject` was given cannot be read. The message says where: file:line:column.",
+        "Mend that place. Templates have to be rendered first, by `helm template` or `kustomize build`.",
+    ),
+    "DL0811": Code(
+        "kustomize cannot patch this",
+        "A kustomize component merges lists by name, which kustomize does for Kubernetes' own kinds only.",
+        "Run `devloop inject -f -` behind `kustomize build`, or let Ops install the webhook.",
+    ),
+    "DL0812": Code(
+        "no such workload in the manifests",
+        "None of the workloads in the input is one that devloop.yaml names, or none has the agent in it. Nothing was "
+        "printed.",
+        "Compare the names: the hint lists what is there. A namespace in the manifest must be the project's.",
+    ),
     "DL0999": Code(
         "a bug in devloop",
         "Something happened that devloop was not written for. The traceback is in the file that the hint names.",

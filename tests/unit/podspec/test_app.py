@@ -34,8 +34,8 @@ def test_where_a_supervised_command_runs(given: dict[str, Any], workdir: str | N
     assert made(supervise=True, **given).get("workingDir") == workdir
 
 
-@pytest.mark.parametrize(("grace_s", "said"), [(5, "5"), (0.2, "1"), (2.5, "3")])
-def test_grace_is_whole_seconds(grace_s: float, said: str) -> None:
+@pytest.mark.parametrize(("grace_s", "said"), [(5, "5"), (0.2, "0.2"), (2.5, "2.5"), (1 / 3, "0.33"), (1200, "1200")])
+def test_grace_is_seconds_to_the_hundredth(grace_s: float, said: str) -> None:
     command = made(supervise=True, grace_s=grace_s)["command"]
     assert command[command.index("--grace") + 1] == said
 

@@ -22,18 +22,20 @@ def test_the_tools_come_from_the_agents_image() -> None:
     )
 
 
-def test_the_seed_runs_the_apps_image_in_groups_of_arguments() -> None:
+def test_the_seed_runs_the_apps_image_a_folder_at_a_time() -> None:
     service = cases.service(
-        syncs=[{"to": "/app"}, {"to": "/b", "seed": ["x/$(y)", "z"]}, {"to": "/c", "seed": []}], persist=["/app/a_b"]
+        syncs=[{"to": "/app"}, {"to": "/b", "seed": ["x/$(y)", "z"]}, {"to": "/c", "seed": []}], persist=["/app/a b"]
     )
     made = containers.seed(crew(service))
     assert made is not None
     assert (made["image"], made["imagePullPolicy"]) == ("app:1", "Always")
-    groups = " ".join(made["args"]).split(" -- ")
-    assert groups == [
-        "/app /devloop/sync-0/data **",
-        "/b /devloop/sync-1/data x/$$(y) z",
-        "--once /app/a_b /devloop/persist/app/a_b **",
+    run = "/devloop/tools/busybox sh /devloop/tools/seed.sh"
+    make = "/devloop/tools/busybox mkdir -p '/devloop/persist/app/a b/data'"
+    (line,) = made["args"]
+    assert line.splitlines() == [
+        f"{run} /app /devloop/sync-0 '**'",
+        f"{run} /b /devloop/sync-1 'x/$$(y)' z",
+        f"if [ -d '/app/a b' ]; then {run} '/app/a b' '/devloop/persist/app/a b' '**'; else {make}; fi",
     ]
     assert [mount["name"] for mount in made["volumeMounts"]] == [
         "devloop-tools",
