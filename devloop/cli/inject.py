@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -13,6 +12,7 @@ from devloop.cli import options, output, project
 
 if TYPE_CHECKING:
     from devloop.manifests import filter as manifests
+    from devloop.manifests import workloads
     from devloop.podspec import request
 
 NONE_CODE: Final = "DL0812"
@@ -47,6 +47,7 @@ devloop inject -f deployment.yaml --uninject
 )
 @click.option("--uninject", is_flag=True, help="Take the agent out again, from every workload that has it.")
 @click.option("--print-component", is_flag=True, help="Print a kustomize component that does the same.")
+@click.option("--print-helm", is_flag=True, help="Print templates for a Helm chart that do the same.")
 @options.pass_settings
 def command(
     settings: options.Settings,
@@ -56,12 +57,15 @@ def command(
     kube_version: str,
     uninject: bool,
     print_component: bool,
+    print_helm: bool,
 ) -> int:
     """Filter the manifests."""
     from devloop.manifests import filter as manifests
 
-    if uninject and print_component:
-        raise errors.UsageError("--uninject and --print-component exclude each other", hint="keep one of them")
+    if uninject + print_component + print_helm > 1:
+        raise errors.UsageError(
+            "--uninject, --print-component and --print-helm exclude each other", hint="keep one of them"
+        )
     platform = _platform(agent_image, kube_version)
     shown = "<stdin>" if path == "-" else path
     text = _read(path)
@@ -75,8 +79,8 @@ def command(
     for each in wanted:
         if each.service.name not in done.services:
             output.human(settings, f"devloop: {each.service.name}: {_meant(each)} is not in {shown}")
-    if print_component:
-        return _print_components(settings, done, text, shown)
+    if print_component or print_helm:
+        return _print_one(settings, done, text, shown, helm=print_helm)
     return _finish(settings, done, shown)
 
 
@@ -181,19 +185,24 @@ def _error(message: str, told: manifests.Told, shown: str) -> errors.ConfigError
     )
 
 
-def _print_components(settings: options.Settings, done: manifests.Filtered, text: str, shown: str) -> int:
-    from devloop.manifests import component, documents, workloads
+def _print_one(settings: options.Settings, done: manifests.Filtered, text: str, shown: str, *, helm: bool) -> int:
+    from devloop.manifests import component, snippet
 
-    before: Sequence[workloads.Found] = [
-        found for each in documents.parse(text, shown) for found in workloads.find(each.value)
-    ]
-    after = [found for each in documents.parse(done.text, shown) for found in workloads.find(each.value)]
+    before, after = _workloads(text, shown), _workloads(done.text, shown)
     changed = [(old, new) for old, new in zip(before, after, strict=True) if old.value != new.value]
     if len(changed) > 1:
         raise errors.UsageError(
-            f"{', '.join(str(old) for old, _ in changed)} would share one component", hint="name one with --service"
+            f"{' and '.join(str(old) for old, _ in changed)} need one each", hint="name one with --service"
         )
     status = _tell(settings, done, shown)
     for old, new in changed:
-        sys.stdout.write(component.component(old, new.pod()))
+        sys.stdout.write((snippet.snippet if helm else component.component)(old, new.pod()))
+    for claim in done.claims:
+        output.human(settings, f"devloop: add the claim {claim} too, as the filter prints it")
     return status
+
+
+def _workloads(text: str, shown: str) -> list[workloads.Found]:
+    from devloop.manifests import documents, workloads
+
+    return [found for each in documents.parse(text, shown) for found in workloads.find(each.value)]

@@ -74,6 +74,7 @@ class Filtered(msgspec.Struct, frozen=True):
         changed: The workloads that were changed, or were already as they should be.
         services: The services whose workload is in the input.
         seen: All workloads of the input.
+        claims: PersistentVolumeClaims that the changed pods need.
     """
 
     text: str
@@ -82,6 +83,7 @@ class Filtered(msgspec.Struct, frozen=True):
     changed: tuple[str, ...]
     services: frozenset[str]
     seen: tuple[str, ...]
+    claims: tuple[str, ...] = ()
 
 
 def inject_all(text: str, shown: str, wanted: Sequence[Wanted], platform: request.Platform) -> Filtered:
@@ -119,7 +121,9 @@ def inject_all(text: str, shown: str, wanted: Sequence[Wanted], platform: reques
     done = _Stream(text, shown).run(change)
     there = {workloads.take(each.value, ("metadata", "name")) for each in done.claims}
     added = [text for name, text in claims.items() if name not in there]
-    return msgspec.structs.replace(done.filtered, text=_append(done.filtered.text, added), services=frozenset(matched))
+    return msgspec.structs.replace(
+        done.filtered, text=_append(done.filtered.text, added), services=frozenset(matched), claims=tuple(claims)
+    )
 
 
 def uninject_all(text: str, shown: str, services: Sequence[str] = ()) -> Filtered:

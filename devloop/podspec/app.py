@@ -39,6 +39,12 @@ def refusals(pod: outcome.Tree, index: int, service: request.Service) -> Iterato
             "add command: [python, app.py] to the service: what the image's ENTRYPOINT and CMD say",
             at,
         )
+    for mounted in places.mounts(app):
+        if mounted.path == names.HOME or mounted.path.startswith(f"{names.HOME}/"):
+            where = (*at, "volumeMounts", mounted.index)
+            yield outcome.Refusal(
+                CODE, f"{mounted.path} is devloop's own folder in a pod", "mount the volume somewhere else", where
+            )
     paths = {each.path for each in places.mounts(app)}
     synced = {sync.to for sync in service.syncs}
     for path in service.persist:

@@ -109,7 +109,8 @@ def undo(pod: outcome.Tree, told: record.Record) -> None:
     """
     spec, empty = pod["spec"], told.restore.empty
     for app in spec["containers"]:
-        if app["name"] == told.container:
+        # By its mounts too: somebody may have renamed it since.
+        if app["name"] == told.container or _mounts_ours(app):
             _undo_app(app, told)
     for key in ("containers", "initContainers", "volumes"):
         kept = [item for item in spec.get(key) or [] if not names.is_ours(item["name"])]
@@ -121,6 +122,12 @@ def undo(pod: outcome.Tree, told: record.Record) -> None:
         del pod["metadata"]
     if "metadata" in empty and "metadata" not in pod:
         pod["metadata"] = empty["metadata"]
+
+
+def _mounts_ours(container: outcome.Tree) -> bool:
+    if names.is_ours(container["name"]):
+        return False
+    return any(names.is_ours(mount["name"]) for mount in container.get("volumeMounts") or [])
 
 
 def _undo_app(app: outcome.Tree, told: record.Record) -> None:

@@ -194,6 +194,14 @@ def test_bad_roots_are_refused(raw: bytes, said: str) -> None:
         roots.parse_specs(raw)
 
 
+def test_where_all_of_a_mount_is_synced_the_rest_is_hidden_in_it(tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
+    spec = roots.RootSpec("/app", data, f"{data}/.devloop/stage", f"{data}/.devloop/state")
+    assert roots.parse_specs(msgspec.json.encode([spec])) == (spec,)
+    with roots.Root.open(spec):
+        assert sorted(os.listdir(data)) == [".devloop"]
+
+
 def test_a_root_knows_whether_anything_is_in_it(tmp_path: Path) -> None:
     with roots.Root.open(target.spec_in(tmp_path)) as root:
         assert root.is_empty()

@@ -137,10 +137,20 @@ def test_a_project_without_workloads(capsys: pytest.CaptureFixture[str]) -> None
     assert "no service of devloop.yaml has a workload" in devloop(capsys, "inject", "-f", "m.yaml").err
 
 
+def test_templates_for_a_chart(capsys: pytest.CaptureFixture[str]) -> None:
+    ended = devloop(capsys, "inject", "-f", "m.yaml", "--print-helm")
+    assert ended.status == 0 and 'define "devloop.initContainers"' in ended.out
+
+
+def test_a_claim_is_not_forgotten(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("devloop.local.yaml").write_text("services: {web: {persist: [/cache]}}\n")
+    assert "add the claim devloop-web too" in devloop(capsys, "inject", "-f", "m.yaml", "--print-component").err
+
+
 def test_a_component(capsys: pytest.CaptureFixture[str]) -> None:
     made = yaml.safe_load(devloop(capsys, "inject", "-f", "m.yaml", "--print-component").out)
     assert made["kind"] == "Component" and made["patches"][0]["target"]["name"] == "web"
     other = texts.DEPLOYMENT.replace("{name: web}", "{name: api}")
     Path("m.yaml").write_text(f"{texts.DEPLOYMENT}---\n{other}")
     ended = devloop(capsys, "inject", "-f", "m.yaml", "--print-component")
-    assert ended.status == 2 and "would share one component" in ended.err
+    assert ended.status == 2 and "deployment/web and deployment/api need one each" in ended.err

@@ -77,3 +77,9 @@ def test_what_is_mounted_already_cannot_be_persisted() -> None:
         "/cache cannot be persisted: it is a volume already",
         "/app cannot be persisted: it is synced",
     ]
+
+
+@pytest.mark.parametrize(("path", "count"), [("/devloop", 1), ("/devloop/tools/", 1), ("/devlooped", 0)])
+def test_devloops_own_folder_is_taken(path: str, count: int) -> None:
+    pod = cases.pod({"name": "app", "volumeMounts": [{"name": "v", "mountPath": path}]})
+    assert len(refused(pod)) == count

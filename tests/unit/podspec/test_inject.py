@@ -187,6 +187,14 @@ def test_what_others_added_since_stays() -> None:
     assert back["spec"]["containers"][0]["env"] == [{"name": "THEIRS", "value": "x"}]
 
 
+def test_a_container_that_was_renamed_since_comes_back_too() -> None:
+    injected = inject.inject(cases.pod(), cases.service(supervise=True), cases.platform()).pod
+    injected["spec"]["containers"][0]["name"] = "renamed"
+    expected = cases.pod()
+    expected["spec"]["containers"][0]["name"] = "renamed"
+    assert inject.uninject(injected).pod == expected
+
+
 def test_uninject_leaves_a_foreign_pod_as_it_is() -> None:
     assert inject.uninject(cases.pod()).pod == cases.pod()
 
