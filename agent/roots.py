@@ -124,10 +124,10 @@ class Root:
         return root
 
     def is_empty(self) -> bool:
-        """Say whether nothing is in `data`; what cannot be listed is not empty."""
+        """Say whether nothing but `.devloop` is in `data`; what cannot be listed is not empty."""
         try:
             with os.scandir(self.data_fd) as listing:
-                return next(listing, None) is None
+                return all(each.name == paths.DEVLOOP for each in listing)
         except OSError:
             return False
 

@@ -198,8 +198,9 @@ def test_where_all_of_a_mount_is_synced_the_rest_is_hidden_in_it(tmp_path: Path)
     data = str(tmp_path / "data")
     spec = roots.RootSpec("/app", data, f"{data}/.devloop/stage", f"{data}/.devloop/state")
     assert roots.parse_specs(msgspec.json.encode([spec])) == (spec,)
-    with roots.Root.open(spec):
-        assert sorted(os.listdir(data)) == [".devloop"]
+    with roots.Root.open(spec) as root:
+        assert os.listdir(data) == [".devloop"]
+        assert root.is_empty()
 
 
 def test_a_root_knows_whether_anything_is_in_it(tmp_path: Path) -> None:
