@@ -16,12 +16,12 @@ _NUMBER_LIKE: Final = re.compile(r"[-+]?[.0-9][-+.0-9a-fA-FxXoO_]*|[yYnN]|=")
 _NEVER_WRAP: Final = 1 << 20
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
-def _text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
+def _text(dumper: yaml.CSafeDumper, data: str) -> yaml.ScalarNode:
     tag = "tag:yaml.org,2002:str"
     if "\n" in data and not re.search(r"[ \t]\n|\r|\A[ \t\n]", data):
         return dumper.represent_scalar(tag, data, style="|")

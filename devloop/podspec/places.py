@@ -88,6 +88,10 @@ def check_folders(service: request.Service) -> Iterator[outcome.Refusal]:
         for other in service.syncs[:index]:
             if _overlap(sync.to, other.to):
                 yield outcome.Refusal(CODE, f"the syncs to {other.to} and {sync.to} overlap", "make them one")
+    for index, path in enumerate(service.persist):
+        for before in service.persist[:index]:
+            if _overlap(path, before):
+                yield outcome.Refusal(CODE, f"{before} and {path} of persist overlap", "keep the outer one")
 
 
 def find(

@@ -5,16 +5,20 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from devloop import errors
+from devloop.manifests import documents
 from devloop.manifests import filter as manifests
-from devloop.podspec import inject, names
+from devloop.podspec import inject, names, request
 from tests.unit.manifests import texts
 from tests.unit.podspec import cases
+from tests.unit.podspec.generated import pods, services
 
 
 def pod_in(text: str, at: int = 0) -> dict[str, Any]:
-    found = list(yaml.safe_load_all(text))[at]["spec"]["template"]
+    found = documents.parse(text, "")[at].value["spec"]["template"]
     assert isinstance(found, dict)
     return found
 
@@ -162,3 +166,26 @@ def test_an_unreadable_annotation_is_a_problem_of_uninject_too() -> None:
 def test_what_is_no_yaml() -> None:
     with pytest.raises(errors.ConfigError):
         texts.inject("a: [")
+
+
+@settings(max_examples=40, deadline=None)
+@given(pods, services, st.booleans(), st.sampled_from([None, "  "]))
+def test_any_manifest_is_injected_once_and_comes_back(
+    pod: dict[str, Any], service: request.Service, flow: bool, indent: str | None
+) -> None:
+    value = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"template": pod}}
+    if indent:
+        text = json.dumps(value, indent=indent)
+    else:
+        text = yaml.dump(value, Dumper=yaml.CSafeDumper, sort_keys=False, default_flow_style=None if flow else False)
+    wanted = manifests.Wanted(service, "deployment/web")
+    once = texts.inject(text, wanted)
+    expected = inject.inject(pod, service, cases.platform())
+    assert bool(once.problems) is bool(expected.refusals)
+    if once.problems:
+        assert once.text == text
+        return
+    assert pod_in(once.text) == expected.pod
+    assert texts.inject(once.text, wanted).text == once.text
+    (back,) = documents.parse(texts.uninject(once.text).text, "")
+    assert back.value == value

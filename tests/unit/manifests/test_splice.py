@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devloop.manifests import documents, splice
@@ -115,6 +115,7 @@ values = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(values, values, st.booleans(), st.sampled_from([2, 4]))
 def test_any_change_means_what_it_should(old: Any, new: Any, flow: bool, indent: int) -> None:
     text = "# head\n" + yaml.safe_dump(old, default_flow_style=None if flow else False, indent=indent)

@@ -65,6 +65,11 @@ def test_syncs_that_overlap_are_refused() -> None:
     assert "/app and /app/x overlap" in refusal.message
 
 
+def test_persisted_folders_that_overlap_are_refused() -> None:
+    (refusal,) = places.check_folders(cases.service(persist=["/cache", "/other", "/cache/data"]))
+    assert "/cache and /cache/data of persist overlap" in refusal.message
+
+
 def test_a_volume_of_a_claim_template_needs_to_be_known() -> None:
     pod = cases.pod({"name": "app", "volumeMounts": [{"name": "data", "mountPath": "/app"}]})
     _, refused = places.find(pod, 0, cases.service(), cases.platform())
