@@ -42,6 +42,7 @@ def test_the_json_form_is_stable() -> None:
         "protected": 0,
         "rtt_ms": 0.0,
         "uid": -1,
+        "state": "",
     }
     assert web["app"] == {"phase": "running", "pid": 42, "starts": 1, "detail": ""}
     assert msgspec.convert(said, status.ProjectStatus) == whole
