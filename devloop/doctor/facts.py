@@ -173,6 +173,8 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True):
         state: How it is, in words.
         running: The app's container runs.
         agent: How far its agent is: absent, waiting, running or ended.
+        blocked: It cannot start before somebody mends what is in the way.
+        why: The event that tells the reason; empty where none does.
         hello: What the agent says, or why it could not be asked; None where there is none that runs.
         uid: The app's user, as a command in its container has it.
         places: Its synced folders; empty where no command was run.
@@ -182,6 +184,8 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     running: bool = True
     agent: str = "absent"
+    blocked: bool = False
+    why: str = ""
     hello: Hello | errors.DevloopError | Unknown | None = None
     uid: Maybe[int] = Unknown("not tried")
     places: tuple[Place, ...] = ()
@@ -224,6 +228,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         error: Why it could not be looked at; None where it could.
         template: Its pod template; None where a selector without pods has none.
         pods: Its pods.
+        why: The event that tells why there are none; empty where none does.
     """
 
     service: str
@@ -231,6 +236,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     error: errors.DevloopError | Unknown | None = None
     template: Template | None = None
     pods: tuple[Pod, ...] = ()
+    why: str = ""
 
 
 class Local(msgspec.Struct, frozen=True):

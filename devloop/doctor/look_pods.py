@@ -14,7 +14,7 @@ import msgspec
 
 from devloop import errors
 from devloop.config import injection, model
-from devloop.daemon import podtarget
+from devloop.daemon import podtarget, podtrouble
 from devloop.doctor import facts, hello, look_cluster
 from devloop.kube import client, execute, paths, pods, workloads
 from devloop.podspec import inject, names, outcome, request
@@ -59,7 +59,8 @@ async def look(api: client.Client, service: str, spec: model.Service, seen: fact
             for index, each in enumerate(listed)
         ]
     found = tuple(task.result() for task in tasks)
-    return facts.Workload(service=service, whose=whose, template=template, pods=found)
+    why = "" if found or spec.workload is None else await podtrouble.of_workload(api, api.namespace, spec.workload.name)
+    return facts.Workload(service=service, whose=whose, template=template, pods=found, why=why)
 
 
 async def _wanted(api: client.Client, spec: model.Service) -> tuple[client.Object | None, workloads.Wanted]:
@@ -135,12 +136,17 @@ async def _pod(
 ) -> facts.Pod:
     container = template.container if template is not None else None
     running = any(each.name == container and each.phase is pods.Phase.RUNNING for each in pod.containers)
-    seen = facts.Pod(name=pod.name, state=pod.state, running=running, agent=str(pod.agent.phase))
+    seen = facts.Pod(
+        name=pod.name, state=pod.state, running=running, agent=str(pod.agent.phase), blocked=bool(pod.blocked)
+    )
     if not closely:
         return msgspec.structs.replace(seen, hello=facts.Unknown("not looked into: there are many pods"))
     async with asyncio.TaskGroup() as group:
+        why = group.create_task(podtrouble.of_pod(api, api.namespace, pod.name)) if pod.blocked else None
         said = group.create_task(_hello(api, pod)) if pod.is_usable else None
         inside = group.create_task(_inside(api, pod.name, container, spec)) if running and container else None
+    if why is not None:
+        seen = msgspec.structs.replace(seen, why=why.result())
     if said is not None:
         seen = msgspec.structs.replace(seen, hello=said.result())
     if inside is not None:

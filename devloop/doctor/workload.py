@@ -12,17 +12,7 @@ from devloop.doctor.report import Level, Line, Rung, Usable, Verdict
 
 _INJECT: Final = "put the agent into its manifests with `devloop inject` (config/README.md)"
 
-# What the kubelet waits for without end, until somebody changes the pod (kubernetes: pkg/kubelet/images/types.go).
-_STUCK: Final = (
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "InvalidImageName",
-    "ErrImageNeverPull",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-)
-
-# The agent's disk is asked for as a whole, so this is for people to judge by; a larger seed makes each start slower.
+# From here on a seed makes each start of a pod noticeably slower.
 _LARGE_KIB: Final = 1024 * 1024
 
 
@@ -92,7 +82,9 @@ def check(found: facts.Workload, judged: Sequence[Verdict]) -> Iterator[Line]:
 def _pods(group: str, found: facts.Workload) -> Line:
     if not found.pods:
         fix = "scale it up; `kubectl describe` tells why there are none: a quota, an admission rule"
-        return Line(group=group, name="workload", level=Level.FAIL, text=f"{found.whose} has no pods", fix=fix)
+        text = f"{found.whose} has no pods"
+        why = (found.why,) if found.why else ()
+        return Line(group=group, name="workload", level=Level.FAIL, text=text, fix=fix, details=why)
     states = tuple(f"{pod.name}: {pod.state}" for pod in found.pods)
     count = _counted(len(found.pods), "pod")
     return Line(group=group, name="workload", level=Level.PASS, text=f"{found.whose}, {count}", details=states)
@@ -154,12 +146,21 @@ def _agent(group: str, pod: facts.Pod) -> Iterator[Line]:
 
 
 def _not_running(group: str, pod: facts.Pod) -> Line:
-    stuck = any(word in pod.state for word in _STUCK) or pod.agent == "ended"
+    stuck = pod.blocked or pod.agent == "ended"
     fix = f"`kubectl describe pod {pod.name}` tells more"
     if "Image" in pod.state:
-        fix = "name an image that the cluster can pull (--agent-image of `devloop inject`), or give it a pull secret"
+        fix = "check the image's name and tag (--agent-image of `devloop inject`), and whether the cluster may pull it"
     level = Level.FAIL if stuck else Level.WARN
-    return Line(group=group, name="agent", subject=pod.name, level=level, text=pod.state, fix=fix, code="DL0761")
+    return Line(
+        group=group,
+        name="agent",
+        subject=pod.name,
+        level=level,
+        text=pod.state,
+        fix=fix,
+        code="DL0761",
+        details=(pod.why,) if pod.why else (),
+    )
 
 
 def _version(group: str, pod: str, hello: facts.Hello) -> Line:

@@ -51,20 +51,22 @@ def test_a_workload_that_is_not_there_is_the_only_line() -> None:
 def test_a_workload_without_pods_fails() -> None:
     assert of(service())["workload"].level is Level.FAIL
     assert "quota" in of(service())["workload"].fix
+    assert of(service(why="exceeded quota"))["workload"].details == ("exceeded quota",)
 
 
 @pytest.mark.parametrize(
-    ("state", "phase", "level", "part"),
+    ("state", "phase", "blocked", "level", "part"),
     [
-        ("the agent waits: ImagePullBackOff: no such image", "waiting", Level.FAIL, "image"),
-        ("the agent waits: CreateContainerConfigError: x", "waiting", Level.FAIL, "describe"),
-        ("the agent waits: PodInitializing", "waiting", Level.WARN, "describe"),
-        ("the agent ended: exit 1", "ended", Level.FAIL, "describe"),
+        ("the agent waits: devloop-seed: ImagePullBackOff: x", "waiting", True, Level.FAIL, "image"),
+        ("the agent waits: CreateContainerConfigError: x", "waiting", True, Level.FAIL, "describe"),
+        ("the agent waits: PodInitializing", "waiting", False, Level.WARN, "describe"),
+        ("the agent ended: exit 1", "ended", False, Level.FAIL, "describe"),
     ],
 )
-def test_an_agent_that_does_not_run(state: str, phase: str, level: Level, part: str) -> None:
-    found = of(service(pod(state=state, agent=phase, hello=None)))["agent"]
-    assert (found.level, found.text) == (level, state)
+def test_an_agent_that_does_not_run(state: str, phase: str, blocked: bool, level: Level, part: str) -> None:
+    asked = pod(state=state, agent=phase, blocked=blocked, why="Failed to pull", hello=None)
+    found = of(service(asked))["agent"]
+    assert (found.level, found.text, found.details) == (level, state, ("Failed to pull",))
     assert part in found.fix
 
 
