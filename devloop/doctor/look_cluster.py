@@ -55,12 +55,13 @@ async def look(
         services: Decide for which kinds of workload rights are asked.
     """
     namespace = api.namespace
-    needed = _needed(services, seen, namespace)
+    questions_of = needed(services, seen, namespace)
     async with asyncio.TaskGroup() as group:
         labels = group.create_task(_labels(api, namespace))
         chart = group.create_task(_chart(api))
         rights = {
-            name: [group.create_task(_right(api, each)) for each in questions] for name, questions in needed.items()
+            name: [group.create_task(_right(api, each)) for each in questions]
+            for name, questions in questions_of.items()
         }
     answers = {name: tuple(task.result() for task in tasks) for name, tasks in rights.items()}
     return facts.Cluster(
@@ -73,8 +74,14 @@ async def look(
     )
 
 
-def _needed(services: Iterable[model.Service], seen: facts.Server, namespace: str) -> dict[str, list[paths.Asked]]:
-    """Return the rights to ask for: those of every rung under an empty name, then what a rung needs besides."""
+def needed(services: Iterable[model.Service], seen: facts.Server, namespace: str) -> dict[str, list[paths.Asked]]:
+    """Return the rights to ask for: those of every rung under an empty name, then what a rung needs besides.
+
+    Args:
+        services: Decide for which kinds of workload.
+        seen: The server's version decides as well.
+        namespace: Where.
+    """
     kinds = {workloads.parse(str(each.workload)).kind for each in services if each.workload is not None}
     owners = sorted((kind for kind in kinds if kind.name != "Pod"), key=lambda kind: kind.plural)
     pods = [
