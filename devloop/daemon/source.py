@@ -289,7 +289,8 @@ class Source:
             case watch_events.RootGone():
                 self._report_lost(rootguard.RootLost(self._scanner.root, rootguard.Lost.MISSING))
             case watch_events.RootBack():
-                pass
+                # The watcher asks for a scan of everything as soon as its watches stand.
+                self._scanner.watched_again()
             case _:
                 self._owner.notice(_notice(item))
 
