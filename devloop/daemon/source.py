@@ -280,14 +280,18 @@ class Source:
                 await self._look(functools.partial(self._scan_first, asyncio.get_running_loop()), began_s=began_s)
             async with asyncio.TaskGroup() as group:
                 beside = [group.create_task(self._look_at_unsteady()), group.create_task(self._in_quiet())]
-                async for item in watching.batches():
-                    if isinstance(item, watch_events.RootGone):
-                        # A folder that is there again, whatever its number, is another one: nothing watches it yet.
-                        self._is_gone = True
-                        break
-                    await self._take(item)
+                await self._take_all(watching)
                 for task in beside:
                     task.cancel()
+
+    async def _take_all(self, watching: watcher.Watcher) -> None:
+        """Take what the watcher says until the root is gone."""
+        async for item in watching.batches():
+            if isinstance(item, watch_events.RootGone):
+                # A folder that is there again, whatever its number, is another one: nothing watches it yet.
+                self._is_gone = True
+                return
+            await self._take(item)
 
     def _is_noise(self, path: str) -> bool:
         # What is known matters whatever its name: a folder `old~` is not the temporary file that the rule means.
