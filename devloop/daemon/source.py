@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import os
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -254,8 +253,6 @@ class Source:
                     raise
             self._report_lost(rootguard.RootLost(self._scanner.root, rootguard.Lost.MISSING))
             await asyncio.sleep(AGAIN_S)
-            while not os.path.isdir(self._scanner.root):
-                await asyncio.sleep(AGAIN_S)
 
     async def _watch_root(self) -> None:
         """Watch until the root is gone, or cancelled.
