@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from agent import applier, claims, conversation, extras, launcher, places, roots, settings, store, sweep, worker
+from agent import applier, claims, conversation, extras, launcher, places, roots, seeded, settings, store, sweep, worker
 from devloop import __version__, errors
 from devloop.core import matcher, paths, patterns, problem
 from devloop.proc import lines
@@ -82,6 +82,8 @@ class Agent:
 
     async def run(self) -> None:
         """Run the app and the sweeps until cancelled; then end the app and close the roots."""
+        for text in await self.in_thread(lambda: list(seeded.notes(self._told.roots))):
+            self._launcher.note(text)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._launcher.run())
