@@ -299,7 +299,7 @@ class Applier:
         plans = self._plans(batch)
         if not batch.stopped:
             try:
-                self._journal.write(batch.batch_id, [_step(plan, i) for plan in plans for i in plan.turn.flat()])
+                self._journal.write(batch.batch_id, (_step(plan, i) for plan in plans for i in plan.turn.flat()))
             except OSError as error:
                 if error.errno not in staging.FULL:
                     raise

@@ -131,10 +131,11 @@ class Conversation:
         for task in self._beside:
             task.cancel()
 
-    def send(self, message: messages.Control) -> None:
-        """Send a control message, if the session is open."""
+    def send(self, message: messages.Control) -> bool:
+        """Send a control message if the session is open; say whether it is."""
         if self.is_open:
             self._driver.send(message)
+        return self.is_open
 
     async def send_output(self, message: messages.Output) -> None:
         """Send output when there is credit.

@@ -1,17 +1,15 @@
-"""What the laptop may ask of paths that devloop did not ship: the full manifest, their removal, and their content.
+"""What the laptop may ask of paths that devloop did not ship: the full manifest, and their content.
 
-`manifest` is for the first meeting of a laptop with a root that has content already. `remove_extra` carries out
-`extra: delete`. `read_for_pull` gives a file's content to the laptop for `pull:`. Nothing here follows a link, and
-nothing here touches what the ignore rules protect.
+`manifest` is for the first meeting of a laptop with a root that has content already. `read_for_pull` gives a file's
+content to the laptop for `pull:`. Nothing here follows a link or changes anything: what `extra: delete` removes goes
+by batches, as every deletion does.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -37,20 +35,6 @@ class Manifest(msgspec.Struct, frozen=True):
     entries: dict[str, entry.Entry]
     problems: tuple[problem.Problem, ...] = ()
     protected_count: int = 0
-
-
-class Removed(msgspec.Struct, frozen=True):
-    """What became of extra paths that were to be removed.
-
-    Attributes:
-        removed: How many are gone.
-        kept: Folders that stay because something is left in them.
-        problems: What could not be removed, or must not be.
-    """
-
-    removed: int
-    kept: tuple[str, ...] = ()
-    problems: tuple[problem.Problem, ...] = ()
 
 
 def manifest(root: Root, shelf: store.Store, ignored: sweep.Ignored, *, all: bool = True) -> Manifest:
@@ -91,34 +75,6 @@ def manifest(root: Root, shelf: store.Store, ignored: sweep.Ignored, *, all: boo
         finally:
             os.close(fd)
     return Manifest(found, tuple(problems), protected)
-
-
-def remove_extra(root: Root, shelf: store.Store, ignored: sweep.Ignored, chosen: Iterable[str]) -> Removed:
-    """Remove paths that are neither managed nor protected; folders only when nothing is left in them.
-
-    Args:
-        root: The open root.
-        shelf: Its manifest.
-        ignored: As in `sweep.Sweep`, asked for the path and for each folder above it.
-        chosen: The paths, as a report listed them.
-    """
-    removed = 0
-    kept: list[str] = []
-    problems: list[problem.Problem] = []
-    with dirfd.Folders(root.data_fd) as folders:
-        for path in sorted(chosen, key=paths.depth, reverse=True):
-            refused = _refusal(shelf, ignored, path)
-            if refused is not None:
-                problems.append(refused)
-                continue
-            try:
-                removed += _remove(folders, ignored, path)
-            except OSError as error:
-                if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
-                    kept.append(path)
-                elif error.errno not in store.ABSENT:
-                    problems.append(problem.from_write_error(path, error, "cannot be deleted in the target"))
-    return Removed(removed, tuple(kept), tuple(problems))
 
 
 def read_for_pull(root: Root, path: str, wanted: entry.Entry) -> Iterator[bytes | problem.Problem]:
@@ -177,33 +133,6 @@ def _examine(
         return
     if present is not None:
         found[path] = present
-
-
-def _refusal(shelf: store.Store, ignored: sweep.Ignored, path: str) -> problem.Problem | None:
-    """Return why a path must not be removed as an extra one, or None."""
-    try:
-        paths.check(path)
-    except paths.UnsafePathError as unsafe:
-        return problem.Problem(path, problem.Reason.UNSAFE_NAME, unsafe.reason, problem.Side.POD)
-    if shelf.managed(path) is not None:
-        return problem.Problem(path, problem.Reason.CONFLICT, "it is managed, not extra", problem.Side.POD)
-    if any(ignored(folder, True) for folder in paths.ancestors(path)):
-        return problem.Problem(path, problem.Reason.CONFLICT, "the ignore rules protect it", problem.Side.POD)
-    return None
-
-
-def _remove(folders: dirfd.Folders, ignored: sweep.Ignored, path: str) -> int:
-    folder, _, name = path.rpartition("/")
-    fd = folders.get(folder)
-    info = atomic.look(fd, name)
-    if info is None or ignored(path, stat.S_ISDIR(info.st_mode)):
-        return 0
-    if stat.S_ISDIR(info.st_mode):
-        os.rmdir(name, dir_fd=fd)
-        folders.forget(path)
-    else:
-        os.unlink(name, dir_fd=fd)
-    return 1
 
 
 def _unreadable(path: str, error: OSError) -> problem.Problem:

@@ -1,9 +1,9 @@
 """Running the commands that belong to a batch: its `on_change` hooks, and the reload command of mode `command`.
 
 The session says which commands match a batch, in their order, the reload command last; this module runs them one
-after the other and streams their lines. A hook that fails is told and is not fatal: the hooks after it and the reload
-run all the same, because the files are applied already, and an app that runs with half of what it needs shows more
-than one that is not restarted. A batch that comes while hooks run waits for its turn.
+after the other and streams their lines. A hook that fails has a result that says so, and is not fatal: the hooks after
+it and the reload run all the same, because the files are applied already, and an app that runs with half of what it
+needs shows more than one that is not restarted. A batch that comes while hooks run waits for its turn.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Hooks:
     """The hooks of one service, no two of them at once.
 
     Args:
-        output: Where their lines go, with devloop's note on each that fails.
+        output: Where their lines go.
         rewrite: What is done to the text of each line, such as `PathMap.rewrite`.
     """
 
@@ -87,8 +87,6 @@ class Hooks:
         started_s = loop.time()
         status, failure = await self._run_process(spec)
         duration_s = loop.time() - started_s
-        if failure:
-            self._output.note(spec.name, f"failed: {failure}")
         return HookResult(spec.name, status, round(duration_s * 1000), failure)
 
     async def _run_process(self, spec: HookSpec) -> tuple[int | None, str]:

@@ -305,9 +305,8 @@ class Agent:
 
     # ---- telling --------------------------------------------------------------------------------------------
 
-    def _say(self, message: messages.Control) -> None:
-        if self._active is not None:
-            self._active.send(message)
+    def _say(self, message: messages.Control) -> bool:
+        return self._active is not None and self._active.send(message)
 
     def _tell_trouble(self, text: str) -> None:
         """Tell of the agent's own trouble, once: among the lines that the app prints."""
@@ -334,7 +333,7 @@ def _place(told: settings.Settings, output: lines.LineQueue) -> places.Place:
     if told.launcher:
         return places.UnderLauncher(told.launcher, output)
     if told.port:
-        return places.OutOfReach(output)
+        return places.OutOfReach()
     return places.Here(os.path.join(told.state, "app"), [(root.to, root.data) for root in told.roots], output)
 
 

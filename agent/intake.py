@@ -89,8 +89,10 @@ class Batch:
         if len(data) != wanted.size or hashlib.sha256(data).digest() != wanted.digest:
             self._not_as_announced(index)
             return
+        site = self._sites[op.root]
         try:
-            self.staged[index] = self._sites[op.root].stage.write(data, executable=wanted.executable)
+            replaces = site.shelf.managed(op.path) is not None
+            self.staged[index] = site.stage.write(data, executable=wanted.executable, replaces=replaces)
         except OSError as error:
             self._staging_failed(index, error)
 

@@ -7,7 +7,8 @@ roots of an agent, in the state folder of the first, because a batch is one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -16,8 +17,8 @@ from devloop.core import ops, paths
 from devloop.core.entry import Entry
 from devloop.fs import recordlog
 
-# Ops per record: keeps a record far below recordlog.MAX_RECORD_BYTES.
-_PART: Final = 10_000
+# Ops per record: keeps a record far below recordlog.MAX_RECORD_BYTES, and what is in memory of the steps small.
+_PART: Final = 1000
 
 # The file is emptied when it has grown beyond this.
 _KEEP_BYTES: Final = 256 * 1024
@@ -118,16 +119,25 @@ class Journal:
         steps = tuple(step for part in whole for step in part.steps)
         return Pending(whole[0].batch_id, whole[0].trees, steps)
 
-    def write(self, batch_id: int, steps: Sequence[Step]) -> None:
+    def write(self, batch_id: int, steps: Iterable[Step]) -> None:
         """Write down what is about to be carried out.
+
+        Args:
+            batch_id: The batch.
+            steps: What it does; taken as they are written.
 
         Raises:
             OSError: The disk refused; the batch must not be carried out, and will not be.
         """
-        for at in range(0, len(steps) or 1, _PART):
-            chunk = steps[at : at + _PART]
-            part = _Part(batch_id, self._trees, at // _PART, chunk, at + _PART >= len(steps))
+        rest = iter(steps)
+        chunk = tuple(itertools.islice(rest, _PART))
+        for number in itertools.count():
+            following = tuple(itertools.islice(rest, _PART))
+            part = _Part(batch_id, self._trees, number, chunk, last=not following)
             self._log.append(self._encoder.encode(part))
+            if part.last:
+                return
+            chunk = following
 
     def done(self, batch_id: int) -> None:
         """Write down that the batch was carried out and its rows are stored.

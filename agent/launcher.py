@@ -44,14 +44,14 @@ class Launcher:
 
     Args:
         place: Makes the place where they run, given where lines go.
-        say: Sends a control message, if there is a link.
+        say: Sends a control message, and returns whether there is a link to send it on.
         output: Sends output; waits for a link where there is none.
     """
 
     def __init__(
         self,
         place: Callable[[lines.LineQueue], places.Place],
-        say: Callable[[messages.Control], None],
+        say: Callable[[messages.Control], bool],
         output: Callable[[messages.Output], Awaitable[None]],
     ) -> None:
         self._say = say
@@ -175,7 +175,10 @@ class Launcher:
             )
             outcome = result.failure or exits.describe(result.exit_status or 0)
             took_ms = round((time.monotonic() - began_s) * 1000)
-            self._say(messages.HookDone(hook.name, not result.failure, outcome, took_ms))
+            told = self._say(messages.HookDone(hook.name, not result.failure, outcome, took_ms))
+            if result.failure and not told:
+                # Lines wait for the next link, and a failure must not be lost with this one.
+                self._lines.note(hook.name, f"failed: {outcome}, after {took_ms} ms")
 
     # ---- output ---------------------------------------------------------------------------------------------
 

@@ -140,23 +140,15 @@ class UnderLauncher:
 
 
 class OutOfReach:
-    """An app's container without a launcher.
+    """An app's container without a launcher."""
 
-    Args:
-        output: Where it is told what could not be done.
-    """
-
-    def __init__(self, output: lines.LineQueue) -> None:
-        self._output = output
+    def __init__(self) -> None:
         self.commands: Commands = self
         self.reachable = False
 
     async def run(self, specs: Iterable[hooks.HookSpec]) -> tuple[hooks.HookResult, ...]:
         """Refuse each command."""
-        names = [spec.name for spec in specs]
-        for name in names:
-            self._output.note(name, f"failed: {_OUT_OF_REACH}")
-        return tuple(hooks.HookResult(name, None, 0, _OUT_OF_REACH) for name in names)
+        return tuple(hooks.HookResult(spec.name, None, 0, _OUT_OF_REACH) for spec in specs)
 
     def app(self, spec: messages.AppSpec, policy: Policy, on_state: Callable[[AppState], None]) -> Runner | None:
         """Return None: the app is the container's alone."""

@@ -7,6 +7,7 @@ import enum
 import errno
 import os
 import secrets
+from typing import Final
 
 import msgspec
 
@@ -30,10 +31,12 @@ class Abilities(msgspec.Struct, frozen=True):
     Attributes:
         case_sensitive: `a` and `A` are two names.
         modes: How executable bits are set.
+        writes_at_rename: Renaming a new file over another waits until its content has been given its blocks.
     """
 
     case_sensitive: bool
     modes: ModeSupport
+    writes_at_rename: bool = False
 
 
 def same_mount(from_fd: int, to_fd: int) -> bool:
@@ -83,11 +86,29 @@ def abilities(folder_fd: int) -> Abilities:
         atomic.write_new(folder_fd, plain, b"", atomic.file_mode(executable=False))
         atomic.write_new(folder_fd, runnable, b"", atomic.file_mode(executable=True))
         sensitive = atomic.look(folder_fd, plain.upper()) is None
-        return Abilities(sensitive, _modes(folder_fd, plain, runnable))
+        return Abilities(sensitive, _modes(folder_fd, plain, runnable), _file_system(folder_fd) == _EXT4)
     finally:
         for name in (plain, runnable):
             with contextlib.suppress(OSError):
                 os.unlink(name, dir_fd=folder_fd)
+
+
+# With `auto_da_alloc`, its default, ext4 gives a file that replaces another its blocks, and begins to write it, within
+# the rename (ext4(5)).
+_EXT4: Final = "ext4"
+
+
+def _file_system(folder_fd: int) -> str:
+    """Return the type of the file system that a folder lies in; empty where that is not known."""
+    device = os.fstat(folder_fd).st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    with contextlib.suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
+        for line in mounts:
+            # The third field is the device; the type follows the separator, before which the fields vary (proc(5)).
+            before, _, after = line.partition(" - ")
+            if before.split(" ")[2] == wanted:
+                return after.split(" ")[0]
+    return ""
 
 
 def _modes(folder_fd: int, plain: str, runnable: str) -> ModeSupport:

@@ -37,7 +37,7 @@ class RemoteHooks:
 
     Args:
         control: The launcher's folder.
-        output: Where their lines go, with devloop's note on each that fails.
+        output: Where their lines go.
     """
 
     def __init__(self, control: ctl.Control, output: lines.LineQueue) -> None:
@@ -64,8 +64,6 @@ class RemoteHooks:
             status, failure = None, f"the launcher's folder {self._control.folder}: {error}"
         finally:
             self._put_away(ident)
-        if failure:
-            self._output.note(spec.name, f"failed: {failure}")
         return hooks.HookResult(spec.name, status, round((loop.time() - began_s) * 1000), failure)
 
     async def _run_script(self, ident: str, text: str, spec: hooks.HookSpec) -> tuple[int | None, str]:

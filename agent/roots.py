@@ -93,6 +93,7 @@ class Root:
         stage_fd: Descriptor of the private folder in `stage` that bodies wait in.
         case_sensitive: `a` and `A` are two names here.
         modes: How executable bits are set.
+        writes_at_rename: See `probe.Abilities`.
     """
 
     def __init__(self, spec: RootSpec) -> None:
@@ -102,6 +103,7 @@ class Root:
         self.stage_fd = -1
         self.case_sensitive = True
         self.modes = probe.ModeSupport.BY_OPEN
+        self.writes_at_rename = False
         self._lock_fd = -1
 
     @classmethod
@@ -200,6 +202,7 @@ class Root:
         except OSError as error:
             raise _not_usable(self.spec, self.spec.stage, "stage", error) from error
         self.case_sensitive, self.modes = found.case_sensitive, found.modes
+        self.writes_at_rename = found.writes_at_rename
 
 
 # Inside `stage`, so that bodies are private although they have their final modes, whoever made the folder itself.

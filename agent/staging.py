@@ -85,19 +85,25 @@ class Stage:
         self._garbage: collections.deque[str] = collections.deque()
         self._garbage_bytes = 0
 
-    def write(self, data: bytes | memoryview, *, executable: bool) -> Staged:
+    def write(self, data: bytes | memoryview, *, executable: bool, replaces: bool = False) -> Staged:
         """Stage a whole file.
+
+        Args:
+            data: Its content.
+            executable: Its owner may execute it.
+            replaces: It is to be renamed over another, which shall be quick.
 
         Raises:
             OSError: It could not be written; nothing is left of it.
         """
         name = self._next()
         mode = atomic.file_mode(executable=executable)
+        reserve = replaces and self._root.writes_at_rename
         try:
-            inode = atomic.write_new(self._root.stage_fd, name, data, mode)
+            inode = atomic.write_new(self._root.stage_fd, name, data, mode, reserve=reserve)
         except OSError as error:
             self._make_room(error)
-            inode = atomic.write_new(self._root.stage_fd, name, data, mode)
+            inode = atomic.write_new(self._root.stage_fd, name, data, mode, reserve=reserve)
         if executable:
             self._make_executable(name)
         return Staged(name, inode)

@@ -191,11 +191,18 @@ class Store:
             OSError: The file cannot be opened.
         """
         self._rows = self._table.open()
-        self._deleted = {path for path, row in self._rows.items() if row.state is State.DELETED}
-        self._off = {path for path, row in self._rows.items() if row.state in _OFF}
-        self.tree = tree.Tree(
-            (path, present) for path, row in self._rows.items() if (present := row.present) is not None
-        )
+        self._deleted.clear()
+        self._off.clear()
+        there: dict[str, entry.Entry] = {}
+        for path, row in self._rows.items():
+            # Nearly all of them, and there may be 100,000.
+            if row.state is State.CLEAN:
+                there[path] = row.shipped
+                continue
+            (self._deleted if row.state is State.DELETED else self._off).add(path)
+            if row.present is not None:
+                there[path] = row.present
+        self.tree = tree.Tree(there)
 
     def close(self) -> None:
         """Close the file."""

@@ -18,7 +18,7 @@ import devloop
 from devloop import errors
 from devloop.cli import options, output
 from devloop.config import load
-from devloop.daemon import app, bus, client
+from devloop.daemon import app, bus, client, keyed
 from devloop.state import dirs
 from devloop.sync import events
 from devloop.ui import view
@@ -89,15 +89,15 @@ def _acts(daemon: app.Daemon) -> Callable[[str], None]:
             case "quit":
                 daemon.stop("quit")
             case "pause":
-                daemon.set_paused(not daemon.snapshot().paused)
+                keyed.pause(daemon)
             case "approve":
-                daemon.spawn(daemon.approve())
+                daemon.spawn(keyed.approve(daemon))
             case "restart":
-                daemon.spawn(daemon.restart_all())
+                daemon.spawn(keyed.restart(daemon))
             case "flush":
-                daemon.spawn(daemon.flush((), app.FLUSH_TIMEOUT_S))
+                daemon.spawn(keyed.flush(daemon))
             case "diff":
-                daemon.spawn(daemon.tell_differences())
+                daemon.spawn(keyed.diff(daemon))
             case _:
                 pass
 

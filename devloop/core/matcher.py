@@ -122,6 +122,8 @@ class Matcher:
         self._compiled: dict[rules.Rule, lookup.Compiled | None] = {}
         self._tables: dict[str, _Table] = {}
         self._states: dict[str, _State] = {}
+        # the folders with a state, by the folder that they lie in
+        self._inside: dict[str, list[str]] = {}
         self._inclusion = self._make_inclusion()
 
     def verdict(self, path: str, is_folder: bool) -> rules.Verdict:
@@ -267,6 +269,8 @@ class Matcher:
                 self._conclude_anew()
             state = self._make_state(folder) if folder else self._make_root()
             self._states[folder] = state
+            if folder:
+                self._inside.setdefault(paths.parent(folder), []).append(folder)
         return state
 
     def _make_root(self) -> _State:
@@ -346,13 +350,21 @@ class Matcher:
     def _conclude_anew(self) -> None:
         self._states.clear()
         self._tables.clear()
+        self._inside.clear()
 
     def _forget(self, folder: str) -> None:
         """Forget what was concluded about a folder and everything in it."""
-        # a folder's state is made before its table and before those of the folders in it: no state, nothing concluded
-        if folder in self._states:
-            self._tables = {known: table for known, table in self._tables.items() if not paths.is_under(known, folder)}
-            self._states = {known: state for known, state in self._states.items() if not paths.is_under(known, folder)}
+        # a folder's state is made before its table and before those of the folders in it, so each is found from above
+        if folder not in self._states:
+            return
+        if folder:
+            self._inside[paths.parent(folder)].remove(folder)
+        outdated = [folder]
+        while outdated:
+            known = outdated.pop()
+            del self._states[known]
+            self._tables.pop(known, None)
+            outdated.extend(self._inside.pop(known, ()))
 
 
 _NESTING: Final = (rules.Layer.GITIGNORE, rules.Layer.DEVLOOPIGNORE)

@@ -1,4 +1,4 @@
-"""A manifest of entries with a digest that follows every change at constant cost.
+"""A manifest of entries with a digest that follows every change at constant cost, once it has been asked for.
 
 The digest is the sum, modulo 2**256, of one sha256 per entry over its path and fields (MSet-Add-Hash: Clarke
 and others, "Incremental Multiset Hash Functions", ASIACRYPT 2003). Two trees with the same entries have the
@@ -10,7 +10,7 @@ by its own sha256 besides.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -57,7 +57,8 @@ class Tree(Mapping[str, Entry]):
 
     def __init__(self, entries: Mapping[str, Entry] | Iterable[tuple[str, Entry]] = ()) -> None:
         self._entries: dict[str, Entry] = dict(entries)
-        self._sum = sum(entry_hash(path, entry) for path, entry in self._entries.items()) % _MODULUS
+        # None until the digest is asked for: some large trees never are.
+        self._sum: int | None = None
         files = [entry.size for entry in self._entries.values() if entry.kind is Kind.FILE]
         self._files, self._bytes = len(files), sum(files)
 
@@ -73,6 +74,10 @@ class Tree(Mapping[str, Entry]):
     def __contains__(self, path: object) -> bool:
         return path in self._entries
 
+    def items(self) -> ItemsView[str, Entry]:
+        """Return the mapping's items; a mapping's own would look each of them up."""
+        return self._entries.items()
+
     def get(self, path: str, default: Entry | None = None) -> Entry | None:  # type: ignore[override]
         """Return the path's entry, or the default."""
         return self._entries.get(path, default)
@@ -80,6 +85,8 @@ class Tree(Mapping[str, Entry]):
     @property
     def digest(self) -> bytes:
         """The root hash over all entries: 32 bytes, all zero for an empty tree."""
+        if self._sum is None:
+            self._sum = sum(entry_hash(path, entry) for path, entry in self._entries.items()) % _MODULUS
         return self._sum.to_bytes(32, "big")
 
     def put(self, path: str, entry: Entry) -> None:
@@ -88,11 +95,9 @@ class Tree(Mapping[str, Entry]):
         if old == entry:
             return
         if old is not None:
-            self._sum -= entry_hash(path, old)
-            self._count(old, -1)
-        self._count(entry, 1)
+            self._count(path, old, -1)
+        self._count(path, entry, 1)
         self._entries[path] = entry
-        self._sum = (self._sum + entry_hash(path, entry)) % _MODULUS
 
     def remove(self, path: str) -> Entry | None:
         """Take one entry out, and return it; its children, if any, stay.
@@ -102,8 +107,7 @@ class Tree(Mapping[str, Entry]):
         """
         old = self._entries.pop(path, None)
         if old is not None:
-            self._sum = (self._sum - entry_hash(path, old)) % _MODULUS
-            self._count(old, -1)
+            self._count(path, old, -1)
         return old
 
     def apply(self, delta: TreeDelta) -> None:
@@ -120,26 +124,6 @@ class Tree(Mapping[str, Entry]):
         twin._sum, twin._files, twin._bytes = self._sum, self._files, self._bytes
         return twin
 
-    def under(self, folders: set[str]) -> list[str]:
-        """Return every path that lies in one of the folders, the folders themselves included.
-
-        One pass over the tree, whatever the number of folders.
-        """
-        if "" in folders:
-            return list(self._entries)
-        if not any(self._is_folder(folder) for folder in folders):
-            return [folder for folder in folders if folder in self._entries]
-        return [
-            path
-            for path in self._entries
-            if path in folders or any(above in folders for above in paths.ancestors(path))
-        ]
-
-    def _is_folder(self, path: str) -> bool:
-        entry = self._entries.get(path)
-        # a folder that was never entered itself may still have children
-        return entry is None or entry.kind is Kind.FOLDER
-
     def file_count(self) -> int:
         """Return how many of the entries are files."""
         return self._files
@@ -148,7 +132,10 @@ class Tree(Mapping[str, Entry]):
         """Return the sum of the files' sizes."""
         return self._bytes
 
-    def _count(self, entry: Entry, sign: int) -> None:
+    def _count(self, path: str, entry: Entry, sign: int) -> None:
+        """Let an entry that comes (1) or goes (-1) count in what is known of the whole."""
+        if self._sum is not None:
+            self._sum = (self._sum + sign * entry_hash(path, entry)) % _MODULUS
         if entry.kind is Kind.FILE:
             self._files += sign
             self._bytes += sign * entry.size

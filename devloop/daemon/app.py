@@ -7,13 +7,12 @@ when nothing is left that could run.
 from __future__ import annotations
 
 import asyncio
-import collections
 import contextlib
 import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -21,16 +20,14 @@ import msgspec
 import devloop
 from devloop import errors
 from devloop.config import model
-from devloop.daemon import bus, control, local, logs, service
+from devloop.daemon import bus, control, keyed, local, logs, service
+from devloop.daemon.context import Context
 from devloop.proc import memory
 from devloop.state import basestore, dirs, identity, lock, trash
 from devloop.sync import events, status
 
 # Threads that wait for the interpreter are let in after this long; Python's 5 ms would show in every save.
 SWITCH_INTERVAL_S: Final = 0.0005
-
-# How long a flush waits at the most, unless its caller says otherwise.
-FLUSH_TIMEOUT_S: Final = 30.0
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -144,15 +141,15 @@ class Daemon:
             if not self._options.services or name in self._options.services
         }
 
-    def _shared_context(self) -> Callable[[str], service.Context]:
+    def _shared_context(self) -> Callable[[str], Context]:
         bases = basestore.BaseStore(self._places.bases)
         bin_ = trash.Trash(self._places.trash)
         bin_.prune()
         session = secrets.token_hex(8)
         owner = identity.owner()
 
-        def context(name: str) -> service.Context:
-            return service.Context(
+        def context(name: str) -> Context:
+            return Context(
                 project=self.folder,
                 state=self._places.state,
                 session=f"{session}-{name}",
@@ -264,7 +261,7 @@ class Daemon:
     async def _status(self, args: Mapping[str, Any]) -> Any:
         return msgspec.to_builtins(self.snapshot())
 
-    async def flush(self, names: Sequence[str], timeout_s: float) -> dict[str, str]:
+    async def flush(self, names: Iterable[str], timeout_s: float) -> dict[str, str]:
         """Wait until what was saved before this call is acked, or needs a person.
 
         Args:
@@ -274,16 +271,17 @@ class Daemon:
         Returns:
             Each service's state.
         """
-        wanted = self._named(names)
+        wanted = self._named([*names])
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 for each in wanted:
-                    await each.flush(timeout_s)
+                    if each.fatal is None:
+                        await each.flush(timeout_s)
                 await self._until(lambda: all(each.settled or each.fatal is not None for each in wanted))
         return {each.name: each.state() for each in wanted}
 
     async def _flush(self, args: Mapping[str, Any]) -> Any:
-        timeout_s = float(args.get("timeout_s", FLUSH_TIMEOUT_S))
+        timeout_s = float(args.get("timeout_s", keyed.FLUSH_TIMEOUT_S))
         return await self.flush(_names(args), timeout_s)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
@@ -322,7 +320,7 @@ class Daemon:
 
     async def approve(self, names: Sequence[str] = ()) -> int:
         """Let held deletions go, and take lost folders as they are now; return how many deletions were held."""
-        return sum([await each.approve() for each in self._named(names)])
+        return sum([await each.approve() for each in self._named(names) if each.fatal is None])
 
     async def _restart(self, args: Mapping[str, Any]) -> Any:
         await self.restart(_names(args))
@@ -333,11 +331,12 @@ class Daemon:
         for each in self._named(names):
             await each.restart()
 
-    async def restart_all(self) -> None:
-        """Restart every app that there is."""
-        for each in self._services.values():
-            if each.spec.command:
-                await each.restart()
+    async def restart_all(self) -> int:
+        """Restart every app that there is; return how many there are."""
+        running = [each for each in self._services.values() if each.spec.command]
+        for each in running:
+            await each.restart()
+        return len(running)
 
     def spawn(self, work: Coroutine[Any, Any, object]) -> None:
         """Do something beside, for a key that was pressed; its trouble becomes a notice."""
@@ -354,16 +353,16 @@ class Daemon:
                 events.Notice(level=events.Level.WARNING, message=error.message, hint=error.hint, code=error.error_code)
             )
 
-    async def _diff(self, args: Mapping[str, Any]) -> Any:
-        rows = [row for each in self._named(_names(args)) for row in await each.diff()]
-        return msgspec.to_builtins(rows)
+    async def diff(self, names: Iterable[str]) -> list[status.DiffRow]:
+        """Look through the targets; return what differs."""
+        return [row for each in self._named([*names]) for row in await each.diff()]
 
-    async def tell_differences(self) -> None:
-        """Look through the targets and say in a line for each service how it differs; `devloop diff` lists them."""
-        for each in self._services.values():
-            counts = collections.Counter(row.what for row in await each.diff())
-            told = ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "no difference"
-            self.bus.publish(events.Notice(service=each.name, level=events.Level.INFO, message=told))
+    async def _diff(self, args: Mapping[str, Any]) -> Any:
+        return msgspec.to_builtins(await self.diff(_names(args)))
+
+    def tell(self, event: events.Notice) -> None:
+        """Show a notice in every view."""
+        self.bus.publish(event)
 
     async def _pull(self, args: Mapping[str, Any]) -> Any:
         paths = [str(path) for path in args.get("paths", ())]

@@ -32,11 +32,11 @@ AGAIN_S: Final = 1.0
 
 
 class Puller:
-    """Takes files over from one service's target.
+    """Takes files over from one of a service's targets.
 
     Args:
         sources: The service's syncs.
-        agent: Its replica.
+        agent: Returns the replica to take them from; None where there is none.
         brain: Its engine.
         bin: Where what is replaced goes.
         publish: Where events go.
@@ -46,7 +46,7 @@ class Puller:
     def __init__(
         self,
         sources: Sequence[source.Source],
-        agent: replica.Replica,
+        agent: Callable[[], replica.Replica | None],
         brain: engine.Engine,
         bin: trash.Trash,
         *,
@@ -114,27 +114,31 @@ class Puller:
         done: list[events.Pulled] = []
         self._asked.append(done)
         try:
-            await self._agent.ask(messages.Ask.SWEEP)
-            if not self._is_known():
-                raise errors.LinkError(f"{self._agent.name} is not in sync yet", hint="try again in a moment")
+            agent = self._agent()
+            if agent is None:
+                raise errors.LinkError("the target is not connected yet", hint="see `devloop status`")
+            await agent.ask(messages.Ask.SWEEP)
+            if not self._is_known(agent):
+                raise errors.LinkError(f"{agent.name} is not in sync yet", hint="try again in a moment")
             await self._pull_waiting(frozenset(wanted) or None)
         finally:
             self._asked = [each for each in self._asked if each is not done]
         return [event for event in done if not wanted or event.path in wanted]
 
-    def _is_known(self) -> bool:
+    def _is_known(self, agent: replica.Replica) -> bool:
         """Say whether what the agent acked is known: without it every file would look like a conflict."""
-        known = self._brain.replicas.get(self._agent.name)
+        known = self._brain.replicas.get(agent.name)
         return known is not None and known.up and all(known.ready) and all(each.scanned for each in self._brain.sources)
 
     async def _pull_waiting(self, only: frozenset[str] | None) -> None:
         async with self._pulling:
             for key in [key for key in self._waiting if only is None or key[1] in only]:
-                if not self._is_known():
+                agent = self._agent()
+                if agent is None or not self._is_known(agent):
                     break
                 entry = self._waiting.pop(key)
                 try:
-                    event = await self._pull_one(*key, entry)
+                    event = await self._pull_one(agent, *key, entry)
                 except errors.LinkError:
                     self._waiting.setdefault(key, entry)
                     break
@@ -148,26 +152,26 @@ class Puller:
                     asked.append(event)
                 self._publish(event)
 
-    async def _pull_one(self, root: int, path: str, entry: Entry) -> events.Pulled:
-        content = await self._fetch(root, path, entry)
+    async def _pull_one(self, agent: replica.Replica, root: int, path: str, entry: Entry) -> events.Pulled:
+        content = await self._fetch(agent, root, path, entry)
         fresh = entries.file(hashlib.sha256(content).digest(), len(content), executable=entry.executable)
         home = self._sources[root]
         async with home.still():
-            known = self._shipped.get((root, path)) or self._brain.replicas[self._agent.name].known[root].get(path)
+            known = self._shipped.get((root, path)) or self._brain.replicas[agent.name].known[root].get(path)
             outcome = await asyncio.to_thread(
                 pullwrite.write_pulled, home.spec.source, path, content, known, fresh, self._trash.keep
             )
             if outcome.conflict:
                 self._refused[root, path] = entry.digest
             else:
-                self._carry_out(self._brain.pulled(self._agent.name, root, path, fresh, _now_s()))
+                self._carry_out(self._brain.pulled(agent.name, root, path, fresh, _now_s()))
         return events.Pulled(path=path, conflict=outcome.conflict)
 
-    async def _fetch(self, root: int, path: str, entry: Entry) -> bytes:
+    async def _fetch(self, agent: replica.Replica, root: int, path: str, entry: Entry) -> bytes:
         if entry.size > MAX_PULL_BYTES:
             raise errors.AgentError(f"it is larger than {MAX_PULL_BYTES} bytes", code="DL0613")
         content = bytearray()
-        asked = self._agent.request(messages.Ask.PULL, root=root, path=path, digest=entry.digest)
+        asked = agent.request(messages.Ask.PULL, root=root, path=path, digest=entry.digest)
         async with contextlib.aclosing(asked) as parts:
             async for part in parts:
                 content += answers.part_to_content(part)

@@ -1,41 +1,25 @@
-"""One agent of a service: keeps the link to it, and carries between it and the engine.
+"""One agent of a service: carries between the link to it and the engine.
 
-Opens the link and opens it again with backoff for as long as it runs; makes the claim; turns the agent's messages into
-calls of the engine and the engine's commands for this replica into messages. What it decides is only how: the engine
-says what.
+The link is kept by `redial`; here it is claimed (`claim`), the agent's messages become calls of the engine, and the
+engine's commands for this replica become messages. What is decided is only how: the engine says what. Questions and
+their answers are in `requests`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import secrets
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Executor
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
-import msgspec
-
-import devloop
 from devloop import errors
 from devloop.core import paths, problem, tree
-from devloop.core.entry import Entry
-from devloop.daemon import spawning
-from devloop.protocol import answers, laptop, messages, session, version
-from devloop.state import baseline
+from devloop.daemon import claim, manifest, redial, requests, spawning, telling
+from devloop.protocol import laptop, messages, session
 from devloop.sync import commands, engine, events, sender
-from devloop.transport import backoff
 from devloop.wire import driver, websocket
-
-# A link that was up this long is healthy: the next break starts with a quick retry again.
-HEALTHY_S: Final = 10.0
-
-# More paths than any root has; an agent that lists more is not one of ours, and would fill the laptop's memory.
-MAX_ROWS: Final = 2_000_000
-
-# How long an agent may take to answer a request: a manifest of 100,000 files is hashed in a few seconds.
-REQUEST_TIMEOUT_S: Final = 120.0
 
 
 class Target(Protocol):
@@ -47,45 +31,18 @@ class Target(Protocol):
         """Open a connection, with the agent's key."""
 
 
-class Claimant(msgspec.Struct, frozen=True):
-    """What the laptop says of itself.
-
-    Attributes:
-        session: This watch's identity.
-        owner: `user@host`.
-        takeover: Take the session over from another owner.
-        syncs: The syncs.
-        app: The app.
-    """
-
-    session: str
-    owner: str
-    takeover: bool
-    syncs: tuple[messages.SyncSpec, ...]
-    app: messages.AppSpec
-
-
-class Answer:
-    """The parts of an answer as they come in."""
-
-    def __init__(self) -> None:
-        self.parts: asyncio.Queue[messages.Part | None] = asyncio.Queue()
-        self.error = ""
-        self.cut = False
-
-
 class Replica:
     """One agent and the link to it.
 
     Args:
         target: The way to it.
-        claimant: What we claim.
+        claimant: What we say of ourselves.
         brain: The service's engine.
         carry_out: Carries out the engine's commands.
         make_sender: Makes a sender for an open link.
         rules: Returns the messages that tell the agent the rules.
-        stored: The baselines of this target, by root.
-        store: Where they are read and written.
+        stored: Returns what was last acked of a tree: root, tree id.
+        store: Where that is read and written.
         listed: Returns the paths below a sync that git lists.
         still_there: Returns which of some paths below a sync are on the laptop's disk.
         begun: Set when something of every sync's first scan is known.
@@ -98,13 +55,13 @@ class Replica:
     def __init__(
         self,
         target: Target,
-        claimant: Claimant,
+        claimant: claim.Claimant,
         brain: engine.Engine,
         *,
         carry_out: Callable[[Sequence[commands.Command]], None],
         make_sender: Callable[[driver.Driver, frozenset[str]], sender.Sender],
         rules: Callable[[], Sequence[messages.Rules]],
-        stored: Sequence[baseline.Baseline],
+        stored: Callable[[int, str], tree.Tree],
         store: Executor,
         listed: Callable[[int], frozenset[str]],
         still_there: Callable[[int, Sequence[str]], tuple[str, ...]],
@@ -115,10 +72,10 @@ class Replica:
         publish: Callable[[events.Event], None],
     ) -> None:
         self.name = target.name
-        self.detail = "not connected yet"
         self.hello: messages.AgentHello | None = None
         self.app: events.AppChanged | None = None
         self.findings: dict[int, messages.Findings] = {}
+        self.fatal: errors.DevloopError | None = None
         self._target = target
         self._claimant = claimant
         self._brain = brain
@@ -137,11 +94,9 @@ class Replica:
         self._driver: driver.Driver | None = None
         self._sender: sender.Sender | None = None
         self._group: asyncio.TaskGroup | None = None
-        self._answers: dict[int, Answer] = {}
-        self._next_request = messages.FIRST_NUMBER
-        self._fatal: errors.DevloopError | None = None
-        self._was_open = self._reached = False
-        self._opened_s = math.inf
+        self._requests = requests.Requests(self.name)
+        self._refusal: errors.DevloopError | None = None
+        self._redial = redial.Redial(self.name, publish)
 
     # ---- the link -------------------------------------------------------------------------------------------
 
@@ -152,39 +107,12 @@ class Replica:
             DevloopError: Trying again will not help: another owner, another major version, a wrong key, roots that
                 were refused from the first.
         """
-        async with asyncio.TaskGroup() as group:
-            delays = backoff.delays()
-            while True:
-                self._opened_s = math.inf
-                # A task of its own: where a link ends by an error in the very moment in which this task is cancelled,
-                # the link's task group would swallow the cancellation (before Python 3.13).
-                link = group.create_task(self._link_until_lost())
-                await asyncio.wait([link])
-                if self._now_s() - self._opened_s > HEALTHY_S:
-                    delays = backoff.delays()
-                delay_s = next(delays)
-                self.detail = link.result()
-                self._publish(events.LinkChanged(target=self.name, up=False, detail=self.detail, retry_s=delay_s))
-                await asyncio.sleep(delay_s)
-
-    async def _link_until_lost(self) -> str:
-        """Open a link and keep it; return why it was lost."""
-        lost = errors.DevloopError("the agent closed the link")
-        try:
-            await self._link_once()
-        except* errors.DevloopError as group:
-            lost = errors.first(group)
-            passes = isinstance(lost, errors.LinkError) and not isinstance(lost, errors.SkewError | errors.AuthError)
-            # An agent that refuses to start where one ran before, in a folder that is read-only now, may start later.
-            if not passes and not (self._was_open and not self._reached and isinstance(lost, errors.AgentError)):
-                raise lost from None
-        return lost.message
+        await self._redial.run(self._link_once)
 
     async def _link_once(self) -> None:
-        self._fatal = None
-        self._reached = False
+        self._refusal = None
         async with self._target.open() as (connection, key):
-            self._reached = True
+            self._redial.reached()
             half = laptop.LaptopSession(key, secrets.token_bytes(32), self._now_s())
             link = driver.Driver(half, connection, self._on_event)
             try:
@@ -194,17 +122,14 @@ class Replica:
             finally:
                 self._driver = self._sender = self._group = None
                 self._carry_out(self._brain.closed(self.name))
-                for answer in self._answers.values():
-                    answer.error, answer.cut = f"the link to {self.name} ended", True
-                    answer.parts.put_nowait(None)
-                self._answers.clear()
+                self._requests.close()
 
     async def _run_link(self, link: driver.Driver) -> None:
         try:
             await link.run()
         except errors.DevloopError as error:
-            raise self._fatal or error from None
-        raise self._fatal or errors.LinkError("the agent closed the link")
+            raise self._refusal or error from None
+        raise self._refusal or errors.LinkError("the agent closed the link")
 
     def _on_event(self, event: session.Event) -> None:
         match event:
@@ -217,58 +142,31 @@ class Replica:
             case messages.Need():
                 self._need(event)
             case messages.Part():
-                self._part(event)
+                if not self._requests.take_part(event):
+                    self._consumed(event)
             case messages.Done():
-                self._done(event)
-            case _:
+                self._requests.take_end(event)
+            case messages.Output() | messages.AppChanged() | messages.HookStarted() | messages.HookDone():
                 self._tell(event)
+            case messages.Findings():
+                self._found(event)
+            case _:
+                pass
 
     # ---- claiming -------------------------------------------------------------------------------------------
 
     def _claim(self, hello: messages.AgentHello) -> None:
         assert self._driver is not None
-        mine = self._claimant
-        if hello.held and hello.session != mine.session and hello.owner != mine.owner and not mine.takeover:
-            self._refuse(
-                errors.OwnedError(
-                    f"{self.name} is being synced by {hello.owner}",
-                    hint="ask them to stop, or take it over with `devloop watch --takeover`",
-                    owner=hello.owner,
-                )
-            )
-            return
-        trouble = next((root for root in hello.roots if root.trouble), None)
-        if trouble is not None:
-            self._refuse(errors.AgentError(f"{trouble.to} cannot be written: {trouble.trouble}", code="DL0610"))
-            return
-        if [root.to for root in hello.roots] != [sync.to for sync in mine.syncs]:
-            self._refuse(
-                errors.AgentError(
-                    f"the agent has the folders {', '.join(root.to for root in hello.roots)}, "
-                    f"the project wants {', '.join(sync.to for sync in mine.syncs)}",
-                    hint="inject the agent again, with this devloop.yaml",
-                    code="DL0611",
-                )
-            )
+        obstacle = claim.obstacle(self.name, hello, self._claimant)
+        if obstacle is not None:
+            self._refuse(obstacle)
             return
         self.hello = hello
-        self._driver.send(
-            messages.LaptopHello(
-                minor=version.MINOR,
-                features=version.FEATURES,
-                version=devloop.__version__,
-                epoch=hello.epoch if hello.session == mine.session else hello.epoch + 1,
-                session=mine.session,
-                owner=mine.owner,
-                limits=messages.Limits(),
-                syncs=mine.syncs,
-                app=mine.app,
-            )
-        )
+        self._driver.send(claim.answer(hello, self._claimant))
 
     def _refuse(self, error: errors.DevloopError) -> None:
         assert self._driver is not None
-        self._fatal = error
+        self._refusal = error
         self._driver.close(messages.Bye(messages.Refusal.STOPPING, error.message))
 
     async def _opened(self, features: frozenset[str]) -> None:
@@ -280,13 +178,11 @@ class Replica:
         link = self._driver
         is_empty = all(root.fresh and root.empty for root in self.hello.roots)
         await (self._begun if is_empty else self._scanned).wait()
-        self.detail = ""
-        self._was_open = True
-        self._opened_s = self._now_s()
         self._sender = self._make_sender(link, features)
+        self._requests.open(link)
         for message in self._rules():
             link.send(message)
-        self._publish(events.LinkChanged(target=self.name, up=True))
+        self._redial.opened()
         self._spawn(self._recognise(self.hello))
 
     async def _recognise(self, hello: messages.AgentHello) -> None:
@@ -299,16 +195,20 @@ class Replica:
         for root, stored in found.items():
             await self._look_for_hidden(root, stored)
         self._carry_out(self._brain.opened(self.name, hello.roots, found, self._now_s()))
+        if any(each.delete_extra for each in self._brain.sources):
+            # What was found before the engine knew the target was not taken up, and is told again only when it changes.
+            with contextlib.suppress(errors.AgentError, errors.LinkError):
+                await self.ask(messages.Ask.SWEEP)
 
     def _is_unknown(self, hello: messages.AgentHello, index: int) -> bool:
         root = hello.roots[index]
         if root.fresh or root.digest == self._brain.sources[index].wanted.digest:
             return False
         known = self._brain.replicas.get(self.name)
-        return known is None or known.known[index].digest != root.digest
+        return known is None or known.tree_ids[index] != root.tree_id or known.known[index].digest != root.digest
 
     def _load(self, hello: messages.AgentHello, unknown: Sequence[int]) -> dict[int, tree.Tree]:
-        return {index: self._stored[index].load(hello.roots[index].tree_id) for index in unknown}
+        return {index: self._stored(index, hello.roots[index].tree_id) for index in unknown}
 
     # ---- what the agent says --------------------------------------------------------------------------------
 
@@ -330,44 +230,19 @@ class Replica:
                 raise errors.RemoteProtocolError("a body is needed of what has none", where="Need.ops")
             self._spawn(self._sender.send_whole(batch, need.ops, self._body_changed))
 
-    def _part(self, part: messages.Part) -> None:
-        answer = self._answers.get(part.stream)
-        if answer is not None:
-            answer.parts.put_nowait(part)
-        else:
-            self._consumed(part)
-
-    def _done(self, done: messages.Done) -> None:
-        answer = self._answers.pop(done.request, None)
-        if answer is not None:
-            answer.error = done.error
-            answer.parts.put_nowait(None)
-
-    def _tell(self, event: session.Event) -> None:
-        match event:
-            case messages.Output():
-                text = event.data.decode("utf-8", "replace").removesuffix("\n")
-                lines = tuple(self._rewrite(line) for line in text.split("\n"))
-                self._publish(events.Output(source=event.source, lines=lines, err=event.err, dropped=event.dropped))
-                self._consumed(event)
-            case messages.AppChanged():
-                self.app = events.AppChanged(phase=event.phase, pid=event.pid, starts=event.starts, detail=event.detail)
-                self._publish(self.app)
-            case messages.HookStarted():
-                self._publish(events.CommandStarted(name=event.name))
-            case messages.HookDone():
-                self._publish(
-                    events.CommandDone(name=event.name, ok=event.ok, outcome=event.outcome, ms=event.duration_ms)
-                )
-            case messages.Findings():
-                self._found(event)
-            case _:
-                pass
+    def _tell(self, message: telling.Told) -> None:
+        event = telling.event_of(message, self._rewrite)
+        if isinstance(event, events.AppChanged):
+            self.app = event
+        self._publish(event)
+        if isinstance(message, messages.Output):
+            self._consumed(message)
 
     def _found(self, findings: messages.Findings) -> None:
         before = self.findings.get(findings.root)
         self.findings[findings.root] = findings
-        if findings.drift_count and (before is None or before.drift != findings.drift):
+        seen = before.drift if before is not None else ()
+        if findings.drift != seen:
             names = tuple(paths.from_wire(row.path) for row in findings.drift[:20])
             self._publish(
                 events.Drifted(target=self.name, count=findings.drift_count, paths=names, extra=findings.extra_count)
@@ -376,6 +251,9 @@ class Replica:
             rows = [(paths.from_wire(row.path), row.was, row.now) for row in findings.drift]
             whole = findings.drift_count == len(rows)
             self._carry_out(self._brain.drifted(self.name, findings.root, rows, self._now_s(), whole=whole))
+        if findings.extra:
+            extra = [paths.from_wire(raw) for raw in findings.extra]
+            self._carry_out(self._brain.littered(self.name, findings.root, extra, self._now_s()))
         self._on_findings(findings)
 
     def _has_drift(self, root: int) -> bool:
@@ -404,6 +282,17 @@ class Replica:
         """Ask what is really in a root and tell the engine."""
         self._spawn(self._manifest(root))
 
+    def distrust(self, root: int) -> None:
+        """End the link, to be opened again with backoff: what the agent says of a root is wrong again and again."""
+        if self._driver is not None:
+            self._refuse(
+                errors.RemoteProtocolError(
+                    f"{self.name} contradicts itself: its digest of {self._claimant.syncs[root].to} stays wrong",
+                    hint="if it goes on, restart the agent; `devloop status` says when everything is in sync",
+                    where="Ack.digests",
+                )
+            )
+
     def send_rules(self) -> None:
         """Tell the agent the rules anew."""
         if self._driver is not None and self.hello is not None:
@@ -411,25 +300,16 @@ class Replica:
                 self._driver.send(message)
 
     async def _manifest(self, root: int) -> None:
-        rows: list[tuple[str, Entry, bool]] = []
-        drifted: dict[str, Entry] = {}
         try:
             async with contextlib.aclosing(self.request(messages.Ask.MANIFEST, root=root)) as parts:
-                async for part in parts:
-                    for row in answers.part_to_rows(part):
-                        if row.entry is not None:
-                            rows.append((row.path, row.entry, row.managed))
-                        if row.was is not None:
-                            drifted[row.path] = row.was
-                    if len(rows) > MAX_ROWS:
-                        raise errors.RemoteProtocolError(f"a manifest of more than {MAX_ROWS} paths", where="Part")
+                found = await manifest.read(parts)
         except errors.AgentError as error:
             # Without it nothing can be decided about this root; what is wrong there may be gone at the next try.
             raise errors.LinkError(f"{self.name} cannot tell what it holds: {error.message}") from error
         listed = await asyncio.to_thread(self._listed, root)
-        await self._look_for_hidden(root, [path for path, _, _ in rows])
-        self._carry_out(self._brain.manifest(self.name, root, rows, listed, self._now_s(), drifted=drifted))
-        if drifted:
+        await self._look_for_hidden(root, [path for path, _, _ in found.rows])
+        self._carry_out(self._brain.manifest(self.name, root, found.rows, listed, self._now_s(), drifted=found.drifted))
+        if found.drifted:
             # The agent tells what its sweeps find when that changes: without this look the two would never agree on
             # drift that was gone again before the first sweep saw it.
             with contextlib.suppress(errors.AgentError):
@@ -443,49 +323,13 @@ class Replica:
             hidden = await asyncio.to_thread(self._still_there, root, missing)
             self._carry_out(self._brain.scanned(root, tree.TreeDelta(), self._now_s(), hidden=hidden))
 
-    async def request(
+    # ---- what is asked --------------------------------------------------------------------------------------
+
+    def request(
         self, ask: messages.Ask, *, root: int = 0, path: str = "", digest: bytes = b""
     ) -> AsyncGenerator[messages.Part, None]:
-        """Ask the agent, and yield the parts of its answer. Close it (`contextlib.aclosing`) where you leave early.
-
-        Args:
-            ask: What.
-            root: Of which root.
-            path: Of which path.
-            digest: The content that is expected.
-
-        Raises:
-            LinkError: There is no link, or it ended, or the answer took too long.
-            AgentError: The agent refused.
-        """
-        link = self._driver
-        if link is None or self._sender is None:
-            raise errors.LinkError(f"{self.name} is not connected", hint="see `devloop status`")
-        number = self._next_request
-        self._next_request += 1
-        answer = self._answers[number] = Answer()
-        until_s = self._now_s() + REQUEST_TIMEOUT_S
-        link.send(messages.Request(number, ask, root, paths.to_wire(path), digest))
-        try:
-            while (part := await self._next_part(answer, until_s)) is not None:
-                link.consumed(part.stream, messages.cost(part))
-                yield part
-        finally:
-            self._answers.pop(number, None)
-            while not answer.parts.empty():
-                unread = answer.parts.get_nowait()
-                if unread is not None:
-                    link.consumed(unread.stream, messages.cost(unread))
-        if answer.error:
-            raise errors.LinkError(answer.error) if answer.cut else errors.AgentError(answer.error, code="DL0612")
-
-    async def _next_part(self, answer: Answer, until_s: float) -> messages.Part | None:
-        # The deadline is not kept around a `yield`: it would cancel whoever is being given the part.
-        try:
-            async with asyncio.timeout_at(until_s):
-                return await answer.parts.get()
-        except TimeoutError as error:
-            raise errors.LinkError(f"{self.name} did not answer in {REQUEST_TIMEOUT_S:.0f} s") from error
+        """Ask the agent, and yield the parts of its answer; see `requests.Requests.request`."""
+        return self._requests.request(ask, root=root, path=path, digest=digest)
 
     async def ask(self, ask: messages.Ask, *, root: int = 0) -> None:
         """Ask the agent for something that has no content, and wait until it is done; see `request`."""
@@ -498,6 +342,11 @@ class Replica:
     def up(self) -> bool:
         """The link is open and claimed."""
         return self._sender is not None
+
+    @property
+    def detail(self) -> str:
+        """Why the link is down; empty while it is up."""
+        return self.fatal.message if self.fatal is not None else self._redial.detail
 
     @property
     def statistics(self) -> session.Statistics | None:

@@ -19,7 +19,7 @@ import msgspec
 
 from devloop import errors
 from devloop.config import model
-from devloop.core import rules, tree
+from devloop.core import paths, rules, tree
 from devloop.core.entry import Entry
 from devloop.core.problem import Problem
 from devloop.fs import body, gitrepo, ignore, rootguard, scan, statcache
@@ -97,7 +97,7 @@ class _Rules:
     def __init__(self, spec: model.Sync) -> None:
         self._lock = threading.RLock()
         self._rules = ignore.Ignore(spec.source, ignore=spec.ignore, include=spec.include)
-        self._news = False
+        self._news: set[str] = set()
 
     def load(self) -> None:
         with self._lock:
@@ -105,13 +105,14 @@ class _Rules:
 
     def enter(self, folder: str, names: Collection[str] | None = None) -> None:
         with self._lock:
-            self._news |= self._rules.enter(folder, names)
+            if self._rules.enter(folder, names):
+                self._news.add(folder)
 
-    def take_news(self) -> bool:
-        """Say whether any rule changed since the last call, whether it was asked for or met by a scan."""
+    def take_news(self) -> list[str]:
+        """Return the folders below which rules changed since the last call, whoever noticed it."""
         with self._lock:
-            news, self._news = self._news, False
-            return news
+            news, self._news = self._news, set()
+            return paths.outermost(news) if news else []
 
     def ignored(self, path: str, is_folder: bool) -> rules.Verdict:
         with self._lock:
@@ -138,13 +139,15 @@ class _Rules:
             if not sources and not index_changed:
                 return False
             changed = self._rules.refresh(sources)
-            self._news |= changed
+            if changed:
+                self._news.add("")
             return changed
 
     def refresh_all(self) -> bool:
         with self._lock:
             changed = self._rules.refresh()
-            self._news |= changed
+            if changed:
+                self._news.add("")
             return changed
 
     def outside(self) -> frozenset[str]:
@@ -286,7 +289,8 @@ class Source:
             case watch_events.RootGone():
                 self._report_lost(rootguard.RootLost(self._scanner.root, rootguard.Lost.MISSING))
             case watch_events.RootBack():
-                pass
+                # The watcher asks for a scan of everything as soon as its watches stand.
+                self._scanner.watched_again()
             case _:
                 self._owner.notice(_notice(item))
 
@@ -332,9 +336,9 @@ class Source:
         approved: frozenset[str] = frozenset()
         repo = self._rules.repo
         if move is not None and move.old and gone and repo is not None:
-            # A branch without a commit, or a commit that is gone: then nothing vouches for the deletions.
+            # Where git cannot tell, as of a commit that is gone, nothing vouches for the deletions.
             with contextlib.suppress(gitrepo.GitError):
-                approved = repo.deleted_between(move.old, move.new) & gone
+                approved = gitrepo.vouched(repo.deleted_between(move.old, move.new), gone)
         return Seen(result, hidden, approved)
 
     # ---- telling what was seen ------------------------------------------------------------------------------
@@ -345,6 +349,9 @@ class Source:
         The scanner remembers what it found and finds it only once, so a caller who is cancelled meanwhile, such as a
         flush that waited long enough, does not keep it from the owner.
         """
+        if self._ended:
+            # A service that stopped while others go on has nothing to look with, whoever still asks.
+            return
         looking = asyncio.get_running_loop().run_in_executor(self._thread, work)
         try:
             await asyncio.shield(looking)
@@ -371,11 +378,14 @@ class Source:
             self._tell(looked.result(), began_s, is_git)
 
     def _tell(self, seen: Seen, began_s: float, is_git: bool) -> None:
-        if self._rules.take_news():
+        news = self._rules.take_news()
+        if news:
             self._owner.rules_changed(self.index)
-            if self._watcher is not None:
-                self._watcher.watch_outside(self._rules.outside())
-                self._watcher.refresh_prune()
+        if news and self._watcher is not None:
+            self._watcher.watch_outside(self._rules.outside())
+            for folder in news:
+                # Only there: looking through all folders of a large tree again takes as long as the first time.
+                self._watcher.refresh_prune(folder)
         if seen.result.problems or seen.result.cleared:
             self._owner.troubled(self.index, {**self._rules.problems(), **self._scanner.problems})
         if seen.result.again:
@@ -408,6 +418,8 @@ class Source:
         watching = self._watcher
         if watching is None or not await watching.flush(timeout_s):
             await self.rescan_all()
+        elif self._scanner.beyond:
+            await self.rescan(self._scanner.beyond)
         async with self.still():
             # The batch that the flush let through is being looked at by whoever held the lock.
             pass
@@ -427,15 +439,15 @@ class Source:
             await self.rescan(again)
 
     async def _in_quiet(self) -> None:
-        """What is done beside: files whose stamp proves nothing yet, the cache, a root that is lost."""
+        """What is done beside: files that no event proves, what links lead out to, the cache, a root that is lost."""
         while True:
             await asyncio.sleep(QUIET_S)
             if self._lost:
                 await self.rescan_all()
                 continue
-            unproven = self._scanner.unproven
-            if unproven:
-                await self.rescan(unproven)
+            unwatched = self._scanner.unproven | self._scanner.beyond
+            if unwatched:
+                await self.rescan(unwatched)
             with contextlib.suppress(OSError):
                 await self._in_thread(self._cache.flush)
 

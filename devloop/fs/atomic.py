@@ -6,10 +6,12 @@ over another is whole at every moment, old or new. Nothing is fsynced: the targe
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from typing import Final
 
@@ -33,14 +35,23 @@ def file_mode(*, executable: bool) -> int:
     return 0o777 if executable else 0o666
 
 
-def write_new(folder_fd: int, name: str, data: bytes | memoryview, mode: int) -> int:
+def write_new(folder_fd: int, name: str, data: bytes | memoryview, mode: int, *, reserve: bool = False) -> int:
     """Make a file that was not there, and return its inode number.
+
+    Args:
+        folder_fd: The descriptor of the folder.
+        name: Its name there.
+        data: Its content.
+        mode: Its mode, less the umask.
+        reserve: Have it given its blocks before it is written, where the system can.
 
     Raises:
         OSError: It could not be written whole; nothing is left of it.
     """
     fd = os.open(name, _NEW, mode, dir_fd=folder_fd)
     try:
+        if reserve and data:
+            _reserve(fd, len(data))
         done = os.write(fd, data) if data else 0
         if done < len(data):
             _write_at(fd, memoryview(data)[done:], done)
@@ -50,6 +61,13 @@ def write_new(folder_fd: int, name: str, data: bytes | memoryview, mode: int) ->
         raise
     finally:
         os.close(fd)
+
+
+def _reserve(fd: int, size_bytes: int) -> None:
+    """Give a file its blocks; where that cannot be done, writing will do it, or say what is wrong."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.posix_fallocate(fd, 0, size_bytes)
 
 
 def write_more(folder_fd: int, name: str, data: bytes | memoryview, offset: int) -> None:

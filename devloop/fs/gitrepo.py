@@ -10,6 +10,7 @@ error (`GitError`), because an error is never "empty": devloop decides by these 
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
 import os
@@ -56,18 +57,6 @@ _FOREIGN_VARIABLES: Final = frozenset(
 _SUBMODULE_MODE: Final = b"160000"
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
-# The first that is there names the operation: a rebase stops with a cherry-pick, a bisect goes on under the others.
-_OPERATIONS: Final = (
-    ("rebase-merge", "rebase"),
-    ("rebase-apply/applying", "am"),
-    ("rebase-apply", "rebase"),
-    ("MERGE_HEAD", "merge"),
-    ("CHERRY_PICK_HEAD", "cherry-pick"),
-    ("REVERT_HEAD", "revert"),
-    ("sequencer", "cherry-pick"),
-    ("BISECT_LOG", "bisect"),
-)
-
 Signature = tuple[int, int, int, int]
 """Modification and change time in ns, size, inode: different for every version of a file that is renamed into place."""
 
@@ -99,18 +88,6 @@ class NoRepo(msgspec.Struct, frozen=True):
     why: Why
     detail: str
     hint: str = ""
-
-
-class Observed(msgspec.Struct, frozen=True):
-    """Names in a folder of git's that tell of changes.
-
-    Attributes:
-        folder: Absolute.
-        names: Entries of it, which need not exist.
-    """
-
-    folder: str
-    names: frozenset[str]
 
 
 class GitRepo(msgspec.Struct, frozen=True):
@@ -183,20 +160,85 @@ class GitRepo(msgspec.Struct, frozen=True):
         return self._ask("rev-parse", "--verify", "--quiet", "HEAD", empty_status=1).decode("ascii").strip() or None
 
     def deleted_between(self, old: str, new: str) -> frozenset[str]:
-        """Return the paths below the folder that one commit has and another has not; renames count as deletions.
+        """Return the paths below the folder that git deleted when HEAD moved; renames count as deletions.
 
         Args:
             old: A full commit id.
-            new: A full commit id.
+            new: A full commit id; empty where HEAD is now a branch without a commit, as `git switch --orphan` makes it.
 
         Raises:
-            GitError: One of them is not a commit here.
+            GitError: One of them is not a commit here, or HEAD is not such a branch.
         """
-        for commit in (old, new):
+        for commit in (old, new) if new else (old,):
             if not _COMMIT.fullmatch(commit):
                 raise GitError(f"not a full commit id: {commit!r}")
-        flags = ("-r", "-z", "--no-renames", "--diff-filter=D", "--name-only", "--relative")
-        return frozenset(os.fsdecode(raw) for raw in _split(self._ask("diff-tree", *flags, old, new, "--")))
+        if not new:
+            return self._deleted_with_branch(old)
+        return self._deleted(old, new)
+
+    def _deleted_with_branch(self, old: str) -> frozenset[str]:
+        """Return what git deleted with the last commit of HEAD's branch.
+
+        A HEAD that seems to be without a commit may be one that was damaged or removed, and `git checkout --orphan`
+        leaves every file: only what git took out of its index as well did it delete.
+        """
+        if self.head_commit() is not None:
+            raise GitError("HEAD has a commit")
+        nothing = self._ask("hash-object", "-t", "tree", os.devnull).decode("ascii").strip()
+        return self._deleted(old, nothing) - self.index().paths
+
+    def _deleted(self, old: str, new: str) -> frozenset[str]:
+        flags = ("-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--relative")
+        # Lines `:MODE MODE ID ID STATUS`, each with its path in the next item (git-diff-tree(1), raw output format).
+        items = _split(self._ask("diff-tree", *flags, old, new, "--"))
+        found: set[str] = set()
+        for line, raw in zip(items[::2], items[1::2], strict=True):
+            path = os.fsdecode(raw)
+            mode, new_mode, was, now, status = line.removeprefix(b":").split(b" ")
+            if mode == _SUBMODULE_MODE:
+                moved_to = now.decode("ascii") if new_mode == _SUBMODULE_MODE else ""
+                # A submodule that cannot be asked vouches for nothing, and keeps nobody else from it.
+                with contextlib.suppress(GitError):
+                    found |= _inside(path, self._deleted_in_submodule(path, old, was.decode("ascii"), moved_to))
+            elif status == b"D":
+                found.add(path)
+        return frozenset(found)
+
+    def _deleted_in_submodule(self, name: str, old: str, was: str, now: str) -> frozenset[str]:
+        """Return what git deleted inside a submodule, where it moved that along with HEAD (`--recurse-submodules`).
+
+        Args:
+            name: Its folder.
+            old: The commit that HEAD was at.
+            was: The submodule's commit there.
+            now: The one that it is to be at now; empty where there is to be no submodule.
+        """
+        folder = os.path.join(self.folder, name)
+        if os.path.lexists(os.path.join(folder, ".git")):
+            repo = find(folder)
+            # Without that option git leaves a submodule as it is until `git submodule update`.
+            if not now or isinstance(repo, NoRepo) or repo.head_commit() != now:
+                return frozenset()
+            return repo.deleted_between(was, now)
+        listed = _run(self._absorbed(name, old), "--git-dir=.", "ls-tree", "-r", "-z", "--name-only", was)
+        if now or isinstance(listed, NoRepo) or listed[0]:
+            return frozenset()
+        return frozenset(map(os.fsdecode, _split(listed[1])))
+
+    def _absorbed(self, name: str, commit: str) -> str:
+        """Return where the repository of a submodule that was in a commit is kept, also once its folder is gone.
+
+        Raises:
+            GitError: The commit names no such submodule.
+        """
+        blob = ("--blob", f"{commit}:.gitmodules")
+        path = os.fsencode(paths.join(self.prefix, name))
+        for item in _split(self._ask("config", "-z", *blob, "--get-regexp", r"^submodule\..*\.path$", empty_status=1)):
+            key, _, value = item.partition(b"\n")
+            called = os.fsdecode(key.removeprefix(b"submodule.").removesuffix(b".path"))
+            if value == path and ".." not in called.split("/"):
+                return os.path.join(self.git_dir, "modules", called)
+        raise GitError(f"{name} is no submodule in {commit}")
 
     def excludes_file(self) -> str | None:
         """Return the absolute path of the user's global ignore file, which need not exist; None if there is none.
@@ -228,28 +270,9 @@ class GitRepo(msgspec.Struct, frozen=True):
             found += [path for path in (_home(".gitconfig"), os.path.join(xdg, "git", "config") if xdg else "") if path]
         return tuple(found)
 
-    def in_progress(self) -> str | None:
-        """Return the name of the operation that git is in the middle of, such as `rebase` or `merge`, or None."""
-        for marker, operation in _OPERATIONS:
-            if os.path.lexists(os.path.join(self.git_dir, marker)):
-                return operation
-        return None
-
     def index_signature(self) -> Signature | None:
         """Return what changes whenever git replaces the index; None where there is no index."""
         return signature(self.index_file)
-
-    def observed(self) -> tuple[Observed, ...]:
-        """Return what a watcher must observe to learn of every operation and every change of the git rules."""
-        markers = {marker.partition("/")[0] for marker, _ in _OPERATIONS}
-        own = Observed(self.git_dir, frozenset({"HEAD", "index", "index.lock", "config.worktree"} | markers))
-        return (
-            own,
-            # every move of HEAD is written here, a commit on the same branch included
-            Observed(os.path.join(self.git_dir, "logs"), frozenset({"HEAD"})),
-            Observed(self.common_dir, frozenset({"config", "packed-refs"})),
-            Observed(os.path.join(self.common_dir, "info"), frozenset({"exclude"})),
-        )
 
     def _checked_out(self, submodules: Iterable[str]) -> Iterable[tuple[str, GitRepo]]:
         for name in submodules:
@@ -300,6 +323,24 @@ def find(folder: str) -> GitRepo | NoRepo:
         found.append(os.path.join(folder, os.fsdecode(out.removesuffix(b"\n"))))
     top, git_dir, common_dir = found
     return GitRepo(folder, os.path.realpath(top), os.path.realpath(git_dir), os.path.realpath(common_dir))
+
+
+def vouched(deleted: frozenset[str], gone: frozenset[str]) -> frozenset[str]:
+    """Return which of the paths that are gone a git operation deleted.
+
+    Args:
+        deleted: The files that it deleted; see `GitRepo.deleted_between`.
+        gone: Files and folders.
+
+    Returns:
+        Those files, and the folders that git removed because nothing was left in them: git lists no folders, and one
+        with anything else that is gone was not emptied by it alone.
+    """
+    files = deleted & gone
+    emptied = {folder for path in files for folder in paths.ancestors(path)} & gone
+    for path in gone - files - emptied:
+        emptied.difference_update(paths.ancestors(path))
+    return files | emptied
 
 
 def globstar_after_prefix() -> bool:

@@ -274,7 +274,7 @@ class Ignore:
     def _look_for_repo(self, folder: str, names: Collection[str] | None) -> bool:
         """Learn whether a folder is a repository of its own. Returns whether that changed."""
         place = self._absolute(folder)
-        has_git = _GIT in names if names is not None else os.path.lexists(os.path.join(place, _GIT))
+        has_git = _GIT in names if names is not None else os.path.lexists(f"{place}/{_GIT}")
         if has_git == (folder in self._repos):
             return False
         if not has_git:
@@ -344,7 +344,7 @@ class Ignore:
 
     def _read(self, folder: str, name: str, layer: rules.Layer) -> bool:
         """Read one ignore file of a folder, if it is there and changed. Returns whether its rules did."""
-        path = os.path.join(self._absolute(folder), name)
+        path = f"{self._absolute(folder)}/{name}"
         file = self._files.get((folder, name))
         if file is None:
             if not os.path.lexists(path):
@@ -357,7 +357,7 @@ class Ignore:
         return changed and self._matcher.put(layer, file.base, file.rules)
 
     def _absolute(self, path: str) -> str:
-        return os.path.join(self._root, path) if path else self._root
+        return f"{self._root}/{path}" if path else self._root
 
     def _base(self, folder: str) -> bytes:
         raw = paths.to_wire(folder)

@@ -24,9 +24,9 @@ _HEAD: Final = struct.Struct(">II")
 MAX_RECORD_BYTES: Final = 64 * 1024 * 1024
 
 
-def frame(payload: bytes) -> bytes:
+def frame(payload: bytes | bytearray) -> bytes:
     """Return the bytes of one record."""
-    return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+    return b"".join((_HEAD.pack(len(payload), zlib.crc32(payload)), payload))
 
 
 def parse(data: bytes) -> tuple[list[bytes], int]:
@@ -79,7 +79,7 @@ class RecordLog:
             os.ftruncate(self._fd, self._size)
         return records
 
-    def append(self, payload: bytes) -> None:
+    def append(self, payload: bytes | bytearray) -> None:
         """Add one record.
 
         Raises:
@@ -96,7 +96,7 @@ class RecordLog:
             raise
         self._size += len(raw)
 
-    def rewrite(self, payloads: Iterable[bytes]) -> None:
+    def rewrite(self, payloads: Iterable[bytes | bytearray]) -> None:
         """Replace the whole content, atomically.
 
         Raises:

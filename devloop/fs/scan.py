@@ -63,7 +63,7 @@ class Scanner:
         symlinks: `keep` ships links as links, `skip` none, `follow` what they lead to.
         boundary: With `follow`, the folder that followed links must stay in, such as the project; the root by
             default. Without it a link in a repository could ship any file of its user. Changes beyond the root are
-            seen only by a scan of the link: see `followed`.
+            seen only by a scan of the link: see `beyond`.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Scanner:
     ) -> None:
         self.root = os.path.realpath(root)
         self.tree = tree.Tree()
+        self._inside = os.path.join(self.root, "")
         self._guard = rootguard.RootGuard(self.root)
         self._cancelled = threading.Event()
         self._known = scanstate.Known(self.tree, {}, {}, set(), {}, set())
@@ -107,9 +108,11 @@ class Scanner:
         return self._setup.cache.unproven
 
     @property
-    def followed(self) -> Mapping[str, str]:
-        """The links that are followed, with the absolute path each leads to."""
-        return self._known.follows
+    def beyond(self) -> frozenset[str]:
+        """The links that are followed out of the root: what changes there, no watch on the root tells."""
+        # A copy at one go: a scan may be under way in its thread.
+        follows = self._known.follows.copy()
+        return frozenset(link for link, real in follows.items() if not (real + os.sep).startswith(self._inside))
 
     def scan_all(self) -> ScanResult:
         """Look at everything.
@@ -152,7 +155,8 @@ class Scanner:
             RootLost: As `scan_all`.
             Cancelled: As `scan_all`.
         """
-        self._guard.check()
+        if self._guard.check():
+            return self.scan_all()
         tops = dirty_paths.Router(self._setup, self._known).tops(dirty)
         if "" in tops:
             return self.scan_all()
@@ -176,6 +180,10 @@ class Scanner:
         """Take the root as it is at the next scan, other or emptied, because its user says that it is right."""
         self._guard.forget()
         self._had_entries = False
+
+    def watched_again(self) -> None:
+        """Take a root that was removed and made again at the next scan: it is watched by now."""
+        self._guard.watched_again()
 
     def cancel(self) -> None:
         """Make a running scan, and every later one, end with `Cancelled` soon."""
@@ -209,7 +217,7 @@ class Scanner:
         first = True
         for part in hashing.parts(wanted, most_files, most_bytes):
             outcomes = hashing.digest_all(part, self._setup.stop)
-            self._guard.check()
+            self._guard.check_again()
             if self._had_entries and first and self._empties_root(look):
                 self._guard.check_not_emptied()
             taking = merge.Merge(self._setup, self._known)

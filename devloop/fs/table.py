@@ -106,10 +106,15 @@ class Table(Generic[V]):
         """Close the file."""
         self._log.close()
 
-    def _chunks(self) -> Iterator[bytes]:
+    def _chunks(self) -> Iterator[bytearray]:
         items: list[tuple[str, V | None]] = list(self.rows.items())
         for at in range(0, len(items), _CHUNK):
             yield self._encode(items[at : at + _CHUNK])
 
-    def _encode(self, items: list[tuple[str, V | None]]) -> bytes:
-        return self._encoder.encode([(paths.to_wire(key), value) for key, value in items])
+    def _encode(self, items: list[tuple[str, V | None]]) -> bytearray:
+        # A list of msgpack, made row by row: as one of Python's it would be in memory twice more, in small pieces that
+        # leave holes. Its head is that of an array 32: what follows is as many values.
+        raw = bytearray(b"\xdd" + len(items).to_bytes(4, "big"))
+        for key, value in items:
+            self._encoder.encode_into((paths.to_wire(key), value), raw, -1)
+        return raw

@@ -1,4 +1,4 @@
-"""What an agent acked last, per sync: with it, a restarted devloop knows what the target holds without asking.
+"""What an agent acked last, of one tree: with it, a restarted devloop knows what the target holds without asking.
 
 It is filled by the engine's commands and read once per link. It is only a shortcut: one that is missing, old or
 damaged makes the first sync ask for the agent's manifest, nothing else. So trouble with the disk never raises here; it
@@ -20,15 +20,14 @@ _TREE_ID: Final = ".devloop"
 
 
 class Baseline:
-    """The stored baseline of one sync. Safe for use from several threads.
+    """The stored baseline of one tree. Safe for use from several threads.
 
     Args:
-        folder: Where it is kept; made when missing.
-        root: The sync's number in its service.
+        path: The file; its folder is made when missing.
     """
 
-    def __init__(self, folder: str, root: int) -> None:
-        self._path = os.path.join(folder, f"baseline-{root}.log")
+    def __init__(self, path: str) -> None:
+        self._path = path
         self._lock = threading.Lock()
         self._table: table.Table[entry.Entry] | None = None
         self._trouble = ""

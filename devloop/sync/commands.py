@@ -72,6 +72,13 @@ class AskManifest(Command, frozen=True):
     root: int
 
 
+class Distrust(Command, frozen=True):
+    """End the link: what the replica says of this root does not agree with itself, however often it is asked."""
+
+    replica: str
+    root: int
+
+
 class ResetBaseline(Command, frozen=True):
     """Store the replica's known tree of this root anew."""
 

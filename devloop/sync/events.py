@@ -301,7 +301,7 @@ class GitMoved(Event, frozen=True, tag="git_moved", kw_only=True):
 
     Attributes:
         old: Commit before, abbreviated; may be empty.
-        new: Commit now, abbreviated.
+        new: Commit now, abbreviated; empty on a branch without a commit.
     """
 
     old: str

@@ -228,7 +228,8 @@ def _commands(event: events.Event) -> list[Line]:
             text = f"{escapes.name(name)} failed: {escapes.plain(outcome)}, after {ms_told(ms)}"
             return [Line(text, event.service, tone=Tone.BAD)]
         case events.GitMoved(old=old, new=new):
-            return [Line(f"git: {old} -> {new}" if old else f"git: at {new}", event.service, tone=Tone.DIM)]
+            text = f"git: {old} -> {new or 'a branch without a commit'}" if old else f"git: at {new}"
+            return [Line(text, event.service, tone=Tone.DIM)]
         case _:
             return []
 
@@ -287,8 +288,9 @@ def held(count: int, managed: int = 0) -> str:
 
 def failure(event: events.SyncFailed) -> str:
     """Return why a service is not in sync."""
-    parts = [escapes.plain(event.message)] if event.message else []
-    if event.problems and not event.message:
+    # The counts say what the message says, and what to do about it.
+    parts = [escapes.plain(event.message)] if event.message and not (event.problems or event.held) else []
+    if event.problems:
         parts.append(f"{counted(event.problems, 'path')} could not be synced: see `devloop status`")
     if event.held:
         parts.append(held(event.held))

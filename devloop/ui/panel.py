@@ -34,7 +34,7 @@ HELP: Final = (
     ("p", "pause", "send nothing until it is pressed again"),
     ("r", "restart", "restart the app of every service"),
     ("f", "flush", "wait until the last save is in the target, and say so"),
-    ("d", "diff", "say what differs between laptop and target"),
+    ("d", "diff", "look through the targets, and say how many paths differ from the laptop's"),
     ("q", "quit", "stop watching; Ctrl-C does the same"),
 )
 
@@ -210,6 +210,8 @@ def _state(row: Row, now_s: float, *, paused: bool) -> tuple[str, str, Tone]:
         return "✗", "partial", Tone.BAD
     if not row.seen:
         return "…", "checking" if row.links else "starting", Tone.DIM
+    if any(row.drift.values()):
+        return "!", "drifted", Tone.WARNING
     return "✓", "in sync", Tone.GOOD
 
 
@@ -235,10 +237,10 @@ def _facts(row: Row) -> list[Span]:
     found += app
     if row.running:
         found.append((f"{escapes.name(row.running)} runs", Tone.PLAIN))
-    for counts, what in ((row.drift, "drifted"), (row.extra, "extra")):
+    for counts, what, tone in ((row.drift, "changed there", Tone.WARNING), (row.extra, "extra", Tone.DIM)):
         total = sum(counts.values())
         if total:
-            found.append((f"{total:,} {what}", Tone.WARNING if what == "drifted" else Tone.DIM))
+            found.append((f"{total:,} {what}", tone))
     if row.total_files:
         found.append((narrator.counted(row.total_files, "file"), Tone.DIM))
     if len(row.links) > 1:

@@ -94,3 +94,6 @@ def test_a_hook_that_fails_is_shown_and_the_app_is_reloaded_all_the_same(start: 
     done = world.until(lambda: subject.events("command_done"), "the hook's end")
     assert not done[-1]["ok"]
     assert any("oh no" in str(line) for line in subject.events("output"))
+    world.until(lambda: len(subject.events("app")) > 1, "the reload")
+    # The end of the hook says that it failed, and nothing else says it again.
+    assert not any("failed" in str(line) for line in subject.events("output"))

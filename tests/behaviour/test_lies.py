@@ -12,7 +12,7 @@ import pytest
 
 from devloop.core import entry, ops, problem
 from devloop.protocol import agent, codec, handshake, messages, outbox, version
-from devloop.sync import events
+from devloop.sync import events, flights
 from tests.unit.daemon import fake_agent, service_bench
 from tests.unit.daemon.service_bench import Bench, running
 
@@ -108,12 +108,28 @@ async def test_a_digest_that_is_always_wrong_is_never_called_in_sync(tmp_path: P
 
     bench.agent.on_commit = lie
     async with running(bench):
-        await bench.agent.told(messages.Request, lambda request: request.ask is messages.Ask.MANIFEST)
-        await bench.until(lambda: len(bench.all_of(events.SyncStarted)) > 3)
+        down = await bench.event(events.LinkChanged, lambda event: not event.up)
+        assert "stays wrong" in down.detail and down.retry_s > 0
+        # Asked three times, sent four times: then it is left alone for a while, and each new link costs one of each.
+        asked = [each for each in bench.agent.heard if isinstance(each, messages.Request)]
+        assert [each.ask for each in asked].count(messages.Ask.MANIFEST) <= flights.MAX_DOUBTS + bench.agent.links
+        assert len(bench.all_of(events.SyncStarted)) <= flights.MAX_DOUBTS + bench.agent.links
+        await bench.until(lambda: len([each for each in bench.all_of(events.LinkChanged) if not each.up]) > 2)
         assert not bench.all_of(events.SyncComplete)
         assert bench.service.state() != "in sync"
         bench.agent.on_commit = bench.agent.apply
         await bench.in_sync()
+
+
+async def test_an_agent_that_acks_and_never_applies_is_not_sent_to_without_pause(tmp_path: Path) -> None:
+    bench = bench_in(tmp_path)
+    bench.agent.on_commit = lambda batch, changes: bench.agent.say(
+        messages.Ack(batch, batch, (bench.agent.trees[0].digest,))
+    )
+    async with running(bench):
+        await bench.event(events.LinkChanged, lambda event: not event.up)
+        assert len(bench.all_of(events.SyncStarted)) <= flights.MAX_DOUBTS + bench.agent.links
+        assert not bench.all_of(events.SyncComplete)
 
 
 async def test_pulls_that_nobody_asked_for_write_nothing(tmp_path: Path) -> None:
@@ -155,7 +171,7 @@ async def test_endless_output_and_news_are_taken_and_work_goes_on(tmp_path: Path
             await bench.in_sync()
             assert bench.agent.bodies["app.py"] == b"edited"
             stop.set()
-        figures = bench.service.replica.statistics
+        figures = bench.service.replicas[bench.agent.name].statistics
         assert figures is not None and figures.held_bytes <= messages.Limits().total_credit_bytes
 
 

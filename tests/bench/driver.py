@@ -110,7 +110,8 @@ class Stopwatch:
 
     def wire(self) -> None:
         """Tell how much went over the link so far."""
-        figures = next(iter(self._daemon._services.values())).replica.statistics
+        service = next(iter(self._daemon._services.values()))
+        figures = next(iter(service.replicas.values())).statistics
         sent = figures.sent_bytes if figures is not None else 0
         received = figures.received_bytes if figures is not None else 0
         say("wire", at_s=time.monotonic(), bytes=sent + received)

@@ -6,12 +6,14 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent import applier, journal, roots, store
 from devloop import errors
 from devloop.core import delta, entry, ops, problem
+from devloop.fs import atomic
 from tests.unit.agent import target
 from tests.unit.agent.target import D, L, Target, Things, X
 
@@ -83,6 +85,24 @@ def test_bodies_wait_outside_the_folder_that_the_app_sees(box: Target) -> None:
     assert box.disk() == {}
     assert len(box.staged()) == 2
     assert Path(box.spec.stage, "bodies").stat().st_mode & 0o077 == 0
+
+
+def test_only_a_body_that_replaces_a_file_is_made_ready_for_a_slow_rename(
+    box: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, reserved = atomic.write_new, []
+
+    def write_new(*told: Any, reserve: bool = False) -> int:
+        reserved.append(reserve)
+        return real(*told, reserve=reserve)
+
+    monkeypatch.setattr(atomic, "write_new", write_new)
+    box.put({"old": "one"})
+    for slow in (False, True):
+        box.root.writes_at_rename = slow
+        reserved.clear()
+        box.put({"old": f"two {slow}", f"new {slow}": "1"})
+        assert sorted(reserved) == [False, slow]
 
 
 def test_a_cancelled_op_is_dropped_and_its_late_parts_are_ignored(box: Target) -> None:

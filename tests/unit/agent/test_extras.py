@@ -64,35 +64,6 @@ def test_what_cannot_be_read_is_a_problem(box: Target, monkeypatch: pytest.Monke
     }
 
 
-def test_extra_paths_are_removed_and_nothing_else(box: Target, tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    target.write_disk(outside, {"x": "precious"})
-    box.become(SHIPPED)
-    target.write_disk(box.data, {**OTHERS, "out": L(str(outside))})
-    before = box.disk()
-    gone = ["e", "l", "n", "d/f", "out"]
-    refused = ["a", "build/out", "d/build/o", "../x", ".git/x", "/e", "build"]
-    harmless = ["x.tmp", "never/was", "out/x"]
-    removed = extras.remove_extra(box.root, box.store, ignored, [*gone, *refused, *harmless, "d"])
-    assert removed.removed == len(gone)
-    assert removed.kept == ("d",)
-    assert sorted(trouble.path for trouble in removed.problems) == sorted(refused)
-    assert box.disk() == {path: thing for path, thing in before.items() if path not in gone}
-    assert target.read_disk(outside) == {"x": "precious"}
-    box.assert_agrees()
-
-
-def test_what_cannot_be_removed_is_a_problem(box: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    target.write_disk(box.data, {"a": "1"})
-
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "unlink", refuse)
-    removed = extras.remove_extra(box.root, box.store, ignored, ["a"])
-    assert (removed.removed, [trouble.reason for trouble in removed.problems]) == (0, [problem.Reason.NOT_WRITABLE])
-
-
 def pull(box: Target, path: str, wanted: entry.Entry) -> tuple[bytes, list[problem.Reason]]:
     items = list(extras.read_for_pull(box.root, path, wanted))
     content = b"".join(item for item in items if isinstance(item, bytes))

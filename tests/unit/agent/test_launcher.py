@@ -27,12 +27,14 @@ class Ear:
 
     def __init__(self) -> None:
         self.said: list[messages.Control] = []
+        self.linked = True
         self.printed: list[messages.Output] = []
         self._more = asyncio.Event()
 
-    def say(self, message: messages.Control) -> None:
+    def say(self, message: messages.Control) -> bool:
         self.said.append(message)
         self._more.set()
+        return self.linked
 
     async def output(self, message: messages.Output) -> None:
         self.printed.append(message)
@@ -121,9 +123,22 @@ async def test_a_hook_that_fails_is_told_and_the_next_runs(tmp_path: Path, code:
         timeout_s = 0.2 if "sleep" in code else 60.0
         work.after_batch((hook("bad", code, timeout_s=timeout_s), hook("good")), reload=False)
         await ear.until("bad", "good")
+        while "good" not in ear.text():
+            await ear.more()
     bad, good = [each for each in ear.said if isinstance(each, messages.HookDone)]
     assert not bad.ok and outcome in bad.outcome
     assert good.ok
+    assert "failed" not in ear.text()
+
+
+async def test_a_failure_that_nobody_hears_waits_among_the_lines(tmp_path: Path) -> None:
+    async with launched(tmp_path) as (work, ear):
+        ear.linked = False
+        work.after_batch((hook("bad", "raise SystemExit(3)"), hook("good")), reload=False)
+        async with asyncio.timeout(20):
+            while "good" not in ear.text():
+                await ear.more()
+    assert "failed: exit 3, after" in ear.text()
 
 
 async def test_a_command_that_is_not_there_is_told(tmp_path: Path) -> None:

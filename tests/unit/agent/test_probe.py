@@ -10,6 +10,8 @@ import pytest
 
 from agent import probe
 
+_MOUNTS = "/proc/self/mountinfo"
+
 
 @pytest.fixture
 def folder_fd(tmp_path: Path) -> Iterator[int]:
@@ -37,6 +39,30 @@ def test_folders_that_nothing_can_be_renamed_between(folder_fd: int, monkeypatch
     proc_fd = os.open("/dev", os.O_RDONLY | os.O_DIRECTORY)
     assert not probe.same_mount(folder_fd, proc_fd)
     os.close(proc_fd)
+
+
+@pytest.mark.parametrize(("kind", "waits"), [("ext4", True), ("xfs", False)])
+def test_a_file_system_that_writes_at_a_rename_is_known_by_its_type(
+    folder_fd: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, waits: bool
+) -> None:
+    device = os.fstat(folder_fd).st_dev
+    here = f"{os.major(device)}:{os.minor(device)}"
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "21 1 0:999 / /other rw - tmpfs none rw\n"
+        f"27 1 {here} / /with\\040blank rw,relatime shared:1 master:2 - {kind} /dev/vda rw\n"
+    )
+    real = open
+    monkeypatch.setattr("builtins.open", lambda path, **more: real(mounts if path == _MOUNTS else path, **more))
+    assert probe.abilities(folder_fd).writes_at_rename is waits
+
+
+def test_a_file_system_of_no_known_type_is_taken_as_quick(folder_fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("builtins.open", missing)
+    assert not probe.abilities(folder_fd).writes_at_rename
 
 
 @pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EISDIR])

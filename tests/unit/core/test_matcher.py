@@ -5,6 +5,8 @@ import random
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from devloop.core import matcher, rules
 from tests.unit.core import gitcases
@@ -106,13 +108,35 @@ def test_an_include_decides_over_everything_but_the_reserved_names() -> None:
 def test_rules_may_be_replaced_after_answers_were_given() -> None:
     subject = made((GIT, "a", "x\n"))
     assert subject.verdict("a/b/x", False).ignored
+    assert subject.verdict("a/b/c/d/x", False).ignored
     assert not subject.put(GIT, b"a", rules.parse(b"x\n", b"a", "f"))
     assert subject.put(GIT, b"a/b", rules.parse(b"!x\n", b"a/b", "f"))
     assert not subject.verdict("a/b/x", False).ignored
+    assert not subject.verdict("a/b/c/d/x", False).ignored
     assert subject.put(GIT, b"a", ())
     assert subject.put(GIT, b"a/b", ())
     assert not subject.put(GIT, b"a/b", ())
     assert subject.rule_set() == rules.RuleSet()
+
+
+_FOLDERS = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join)
+_CHANGES = st.tuples(_FOLDERS | st.just(""), st.sampled_from([b"a\n", b"!a\n", b"b/\n", b"*\n!c\n", b""]))
+
+
+@given(st.lists(st.tuples(_CHANGES, st.lists(st.tuples(_FOLDERS, st.booleans()), max_size=6)), max_size=12))
+def test_whatever_was_asked_before_answers_are_those_of_the_rules_as_they_are(
+    steps: list[tuple[tuple[str, bytes], list[tuple[str, bool]]]],
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        # Some of the answers are forgotten on the way.
+        patch.setattr(matcher, "FOLDERS_KEPT", 12)
+        subject = made()
+        for (base, text), asked in steps:
+            subject.put(GIT, base.encode(), rules.parse(text, base.encode(), "f"))
+            fresh = matcher.Matcher(subject.rule_set())
+            for path, is_folder in asked:
+                assert subject.verdict(path, is_folder) == fresh.verdict(path, is_folder)
+                assert subject.may_descend(path) == fresh.may_descend(path)
 
 
 def test_a_prefix_puts_the_root_below_the_rules() -> None:

@@ -13,6 +13,7 @@ import msgspec
 from devloop import errors
 from devloop.config import model
 from devloop.daemon import service
+from devloop.daemon.context import Context
 from devloop.state import basestore, trash
 from devloop.sync import events
 from tests.unit.daemon import fake_agent
@@ -25,10 +26,11 @@ class Bench:
 
     Args:
         folder: For everything.
+        alone: There is one agent, and it is there from the first; else only those that `join`.
         more: What the service's configuration says besides; `sync` adds to the first sync.
     """
 
-    def __init__(self, folder: Path, **more: Any) -> None:
+    def __init__(self, folder: Path, *, alone: bool = True, **more: Any) -> None:
         self.project = folder / "project"
         self.home = self.project / "web"
         self.home.mkdir(parents=True, exist_ok=True)
@@ -43,7 +45,7 @@ class Bench:
         self.trash = trash.Trash(str(folder / "trash"))
         self.events: list[events.Event] = []
         self.more = asyncio.Event()
-        context = service.Context(
+        context = Context(
             project=str(self.project),
             state=str(self.state),
             session="mine",
@@ -54,7 +56,16 @@ class Bench:
             publish=self.publish,
             watch=model.Watch(),
         )
-        self.service = service.Service("web", spec, context, self.agent, self.more.set)
+        self.service = service.Service("web", spec, context, self.agent if alone else None, self.more.set)
+
+    def join(self, name: str, *, of: fake_agent.FakeAgent | None = None) -> fake_agent.FakeAgent:
+        """Let the service find another agent; one that holds what another one holds, or nothing."""
+        made = fake_agent.FakeAgent(self.agent.tos, name)
+        made.tree_id = f"tree of {name}"
+        if of is not None:
+            made.trees, made.fresh = [held.copy() for held in of.trees], False
+        self.service.add_replica(made)
+        return made
 
     def publish(self, event: events.Event) -> None:
         self.events.append(msgspec.structs.replace(event, service="web"))
@@ -82,6 +93,10 @@ class Bench:
         """Wait until what was saved before is acked."""
         await self.service.flush(10.0)
         await self.until(lambda: self.service.in_sync)
+
+    async def link_of(self, name: str) -> None:
+        """Wait until the link to an agent is open."""
+        await self.until(lambda: self.service.replicas[name].up)
 
     async def settled(self) -> None:
         await self.service.flush(10.0)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from devloop import errors
-from devloop.core import entry
+from devloop.core import entry, tree
 from devloop.daemon import pulls
 from devloop.protocol import answers, messages
 from devloop.sync import events
@@ -215,3 +219,101 @@ async def test_a_pull_that_is_found_together_with_drift_is_not_left_waiting(tmp_
         bench.agent.say(messages.Findings(0, drift, 1, (), 0, 0, found))
         await bench.event(events.Pulled)
         assert (bench.home / "x.lock").read_bytes() == b"made"
+
+
+# ---- who does the work, and what the laptop's file is compared with -------------------------------------------
+
+SHIPPED, CHANGED = b"shipped", b"changed by the app"
+
+
+def findings(*, drifted: bool) -> messages.Findings:
+    drift = (
+        (messages.WireDrift(b"a.py", fake_agent.file_entry(SHIPPED), fake_agent.file_entry(CHANGED)),)
+        if drifted
+        else ()
+    )
+    return messages.Findings(0, drift, len(drift), (), 0, 0, ((b"a.py", fake_agent.file_entry(CHANGED)),))
+
+
+class Agent:
+    """Says at a sweep that a file was changed, and hands it out."""
+
+    name = "pod"
+
+    def __init__(self) -> None:
+        self.puller: pulls.Puller | None = None
+        self.said = findings(drifted=True)
+
+    async def ask(self, ask: messages.Ask) -> None:
+        assert ask is messages.Ask.SWEEP
+        assert self.puller is not None
+        self.puller.found(self.said)
+        # The one who pulls by itself gets ahead of the one who asked.
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def request(self, ask: messages.Ask, *, root: int, path: str, digest: bytes) -> AsyncIterator[messages.Part]:
+        assert (ask, root, path, digest) == (messages.Ask.PULL, 0, "a.py", fake_agent.file_entry(CHANGED).digest)
+        await asyncio.sleep(0)
+        yield messages.Part(1, len(CHANGED), messages.Codec.RAW, CHANGED)
+
+
+class Source:
+    """A sync's folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.spec = SimpleNamespace(source=str(root), pull=("*.py",))
+
+    @contextlib.asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        yield
+
+
+class Brain:
+    """What the engine knows; it takes a drifted path for what it is by now."""
+
+    def __init__(self) -> None:
+        known = [tree.Tree({"a.py": fake_agent.file_entry(CHANGED)})]
+        self.replicas = {"pod": SimpleNamespace(known=known, up=True, ready=[True])}
+        self.sources = [SimpleNamespace(scanned=True)]
+
+    def pulled(self, name: str, root: int, path: str, now: entry.Entry, now_s: float) -> list[Any]:
+        return []
+
+
+def make(root: Path) -> tuple[pulls.Puller, Agent, list[events.Event]]:
+    agent, told = Agent(), list[events.Event]()
+    bin_: Any = SimpleNamespace(keep=lambda *arguments: None)
+    sources: Sequence[Any] = [Source(root)]
+    parts: Any = (sources, lambda: agent, Brain(), bin_)
+    puller = pulls.Puller(*parts, publish=told.append, carry_out=lambda commands: None)
+    agent.puller = puller
+    return puller, agent, told
+
+
+@pytest.mark.parametrize("asked", [[], ["a.py"]])
+async def test_a_pull_returns_what_the_one_beside_took_over(tmp_path: Path, asked: list[str]) -> None:
+    (tmp_path / "a.py").write_bytes(SHIPPED)
+    puller, _, told = make(tmp_path)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        running = group.create_task(puller.run())
+        await asyncio.sleep(0)
+        assert [row.path for row in await puller.pull(asked)] == ["a.py"]
+        running.cancel()
+    assert len(told) == 1
+    # It was what had been shipped, so it is no conflict that the engine takes the drift for the truth by now.
+    assert (tmp_path / "a.py").read_bytes() == CHANGED
+
+
+async def test_other_paths_are_not_returned(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_bytes(SHIPPED)
+    puller, _, _ = make(tmp_path)
+    assert await puller.pull(["b.py"]) == []
+
+
+async def test_a_file_that_is_not_what_was_shipped_stays(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_bytes(b"changed by the user")
+    puller, _, _ = make(tmp_path)
+    (row,) = await puller.pull([])
+    assert row.conflict
+    assert (tmp_path / "a.py").read_bytes() == b"changed by the user"

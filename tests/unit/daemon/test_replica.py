@@ -15,11 +15,11 @@ import pytest
 from devloop import errors
 from devloop.core import entry, tree
 from devloop.core.entry import Entry
-from devloop.daemon import replica
+from devloop.daemon import claim, manifest, replica, requests
 from devloop.fs import body
 from devloop.protocol import answers, messages, session
 from devloop.state import baseline
-from devloop.sync import commands, engine, events, sender
+from devloop.sync import commands, dispatch, engine, events, ledger, sender
 from devloop.transport import backoff
 from devloop.wire import driver
 from tests.unit.daemon import fake_agent
@@ -35,7 +35,7 @@ class NoBases:
 class Bench:
     """A replica with a real engine and sender, over a folder of files."""
 
-    def __init__(self, folder: Path, pool: ThreadPoolExecutor, **claim: Any) -> None:
+    def __init__(self, folder: Path, pool: ThreadPoolExecutor, **said: Any) -> None:
         self.folder = folder
         self.agent = fake_agent.FakeAgent()
         self.events: list[events.Event] = []
@@ -45,15 +45,15 @@ class Bench:
         self.first_part, self.first_scan = asyncio.Event(), asyncio.Event()
         self.first_part.set()
         self.first_scan.set()
-        self.brain = engine.Engine([engine.Source()], lambda changes: ())
-        self.stored = baseline.Baseline(str(folder / "state"), 0)
+        self.brain = engine.Engine([ledger.Source()], lambda changes: ())
+        self.stored = baseline.Baseline(str(folder / "state" / "baseline.log"))
         self.pool = pool
         self.replica = replica.Replica(
             self.agent,
-            replica.Claimant(
-                claim.get("session", "mine"),
-                claim.get("owner", "me@here"),
-                claim.get("takeover", False),
+            claim.Claimant(
+                said.get("session", "mine"),
+                said.get("owner", "me@here"),
+                said.get("takeover", False),
                 (messages.SyncSpec("/app"),),
                 messages.AppSpec(messages.ReloadMode.NONE),
             ),
@@ -61,7 +61,7 @@ class Bench:
             carry_out=self.carry_out,
             make_sender=self.make_sender,
             rules=lambda: [messages.Rules(0, b"", 0, b"")],
-            stored=[self.stored],
+            stored=lambda root, tree_id: self.stored.load(tree_id),
             store=pool,
             listed=lambda root: frozenset(),
             still_there=lambda root, found: (),
@@ -84,6 +84,8 @@ class Bench:
                 self.replica.send(command.batch)
             elif isinstance(command, commands.AskManifest):
                 self.replica.ask_manifest(command.root)
+            elif isinstance(command, commands.Distrust):
+                self.replica.distrust(command.root)
             elif isinstance(command, commands.CancelBodies):
                 self.replica.cancel(command.batch, command.ops)
             elif isinstance(command, commands.ResetBaseline):
@@ -178,11 +180,11 @@ async def test_an_empty_target_is_used_as_soon_as_something_is_known(bench: Benc
     bench.first_scan.clear()
     async with running(bench):
         await bench.event(events.LinkChanged, lambda event: event.up)
-        found = {f"{number}": fake_agent.file_entry(b"x") for number in range(engine.PART_OPS + 1)}
+        found = {f"{number}": fake_agent.file_entry(b"x") for number in range(dispatch.PART_OPS + 1)}
         for path in found:
             (bench.folder / path).write_bytes(b"x")
         bench.carry_out(bench.brain.growing(0, tree.TreeDelta(found), 0.0, began_s=0.0))
-        await bench.until(lambda: len(bench.agent.bodies) == engine.PART_OPS)
+        await bench.until(lambda: len(bench.agent.bodies) == dispatch.PART_OPS)
         assert not bench.brain.in_sync
         bench.scanned(tree.TreeDelta())
         await bench.in_sync()
@@ -237,6 +239,15 @@ async def test_without_a_baseline_the_manifest_is_asked_for(bench: Bench) -> Non
         await bench.until(lambda: "a" in bench.agent.trees[0] and bench.brain.settled)
     assert any(isinstance(each, commands.AskManifest) for each in bench.carried)
     assert "old" not in bench.agent.trees[0]
+
+
+async def test_an_agent_that_holds_nothing_any_more_is_known_from_its_baseline(bench: Bench) -> None:
+    bench.brain.expected(bench.agent.name)
+    bench.agent.fresh = False
+    bench.put("a", b"1")
+    async with running(bench):
+        await bench.in_sync()
+    assert not any(isinstance(each, commands.AskManifest) for each in bench.carried)
 
 
 # ---- claims -------------------------------------------------------------------------------------------------
@@ -350,12 +361,15 @@ async def test_findings_are_kept_told_once_and_passed_on(bench: Bench) -> None:
         await bench.agent.told(session.Opened)
         for _ in range(2):
             bench.agent.say(found)
+        over = messages.Findings(0, (), 0, (), 0, 3)
+        bench.agent.say(over)
         bench.agent.say(messages.AppChanged("running", 1, 1))
         await bench.event(events.AppChanged)
-    assert bench.replica.findings == {0: found}
-    assert bench.findings == [found, found]
-    (told,) = [each for each in bench.events if isinstance(each, events.Drifted)]
+    assert bench.replica.findings == {0: over}
+    assert bench.findings == [found, found, over]
+    told, ended = [each for each in bench.events if isinstance(each, events.Drifted)]
     assert (told.paths, told.count) == (("a",), 1)
+    assert (ended.paths, ended.count) == ((), 0)
 
 
 async def test_endless_output_is_taken_and_costs_no_memory(bench: Bench) -> None:
@@ -408,7 +422,7 @@ async def test_a_link_that_ends_ends_the_question(bench: Bench) -> None:
 
 
 async def test_an_answer_that_takes_too_long_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replica, "REQUEST_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(requests, "REQUEST_TIMEOUT_S", 0.05)
     async with running(bench):
         await bench.event(events.LinkChanged)
         bench.agent._respond = lambda request: None  # type: ignore[method-assign]
@@ -434,7 +448,7 @@ async def test_who_leaves_an_answer_early_gives_its_credit_back(bench: Bench) ->
 
 
 async def test_a_manifest_without_end_is_cut_off(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replica, "MAX_ROWS", 100)
+    monkeypatch.setattr(manifest, "MAX_ROWS", 100)
     bench.agent.fresh = False
     bench.agent.trees[0].put("x", fake_agent.file_entry(b"x"))
     rows = [answers.row(f"f{index}", fake_agent.file_entry(b"x"), True) for index in range(200)]

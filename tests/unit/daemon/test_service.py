@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,7 @@ async def test_the_snapshot_tells_the_state(tmp_path: Path) -> None:
         bench.agent.say(messages.AppChanged("running", 42, 1))
         bench.agent.say(messages.Findings(0, (), 0, (b"x",), 1, 2))
         await bench.event(events.AppChanged)
-        await bench.until(lambda: bool(bench.service.replica.findings))
+        await bench.until(lambda: bool(bench.service.replicas[bench.agent.name].findings))
         now = bench.service.snapshot()
         assert (now.state, now.saves, now.pending, now.held) == ("in sync", 2, 0, 0)
         assert 0 < now.save_p50_ms <= now.save_p95_ms
@@ -235,17 +236,6 @@ async def test_two_syncs_travel_in_one_service(tmp_path: Path) -> None:
         assert [sync.to for sync in bench.service.snapshot().syncs] == ["/app", "/shared"]
 
 
-async def test_a_move_of_head_is_told_once(tmp_path: Path) -> None:
-    bench = service_bench.Bench(tmp_path)
-    for index in (0, 1):
-        bench.service.git_moved(index, "a" * 40, "b" * 40)
-    bench.service.git_moved(1, "b" * 40, "a" * 40)
-    assert [(each.old, each.new) for each in bench.all_of(events.GitMoved)] == [
-        ("a" * 10, "b" * 10),
-        ("b" * 10, "a" * 10),
-    ]
-
-
 async def test_output_names_the_laptops_paths(tmp_path: Path) -> None:
     bench = service_bench.Bench(tmp_path)
     async with running(bench):
@@ -263,3 +253,242 @@ async def test_a_stop_in_any_moment_leaves_nothing_behind(tmp_path: Path) -> Non
         async with running(bench):
             for _ in range(steps):
                 await asyncio.sleep(0)
+
+
+# ---- several agents -----------------------------------------------------------------------------------------
+
+
+def pods(folder: Path, **more: Any) -> service_bench.Bench:
+    """Return a service whose agents come and go."""
+    return service_bench.Bench(folder, alone=False, **more)
+
+
+def is_asked(agent: fake_agent.FakeAgent, ask: messages.Ask) -> bool:
+    return any(isinstance(each, messages.Request) and each.ask is ask for each in agent.heard)
+
+
+async def test_every_agent_gets_everything_and_it_is_in_sync_when_all_have_it(tmp_path: Path) -> None:
+    bench = pods(tmp_path)
+    bench.write("a", "1")
+    async with running(bench):
+        one, two = bench.join("one"), bench.join("two")
+        await bench.in_sync()
+        assert one.bodies == two.bodies == {"a": b"1"}
+        late: list[tuple[int, list[ops.Op]]] = []
+
+        def keep(batch: int, changes: list[ops.Op]) -> None:
+            late.append((batch, changes))
+            bench.more.set()
+
+        two.on_commit = keep
+        bench.write("b", "2")
+        await bench.service.flush(10.0)
+        await bench.until(lambda: "b" in bench.service.engine.replicas["one"].known[0] and bool(late))
+        assert not bench.service.in_sync
+        assert bench.service.state() == "syncing"
+        assert [(each.name, each.synced) for each in bench.service.snapshot().targets] == [
+            ("one", True),
+            ("two", False),
+        ]
+        two.on_commit = two.apply
+        two.apply(*late[0])
+        await bench.until(lambda: bench.service.in_sync)
+        assert two.bodies == {"a": b"1", "b": b"2"}
+        assert all(each.synced for each in bench.service.snapshot().targets)
+
+
+async def test_what_a_save_means_for_the_laptop_is_done_once(tmp_path: Path) -> None:
+    here = {"paths": ["*.txt"], "run": [sys.executable, "-c", ""], "in": "laptop", "name": "here"}
+    bench = pods(tmp_path, on_change=[here])
+    async with running(bench):
+        bench.join("one")
+        bench.join("two")
+        await bench.in_sync()
+        bench.events.clear()
+        # In one step, or a look in the middle of it finds an empty file, which is another save.
+        (tmp_path / "a.txt").write_text("1")
+        (tmp_path / "a.txt").rename(bench.home / "a.txt")
+        await bench.in_sync()
+        await bench.event(events.CommandDone)
+        assert len(bench.all_of(events.SyncStarted)) == len(bench.all_of(events.SyncComplete)) == 1
+        assert [each.name for each in bench.all_of(events.CommandStarted)] == ["here"]
+        assert bench.service.snapshot().saves == 1
+
+
+async def test_an_agent_that_is_removed_is_forgotten(tmp_path: Path) -> None:
+    bench = pods(tmp_path)
+    async with running(bench):
+        one, two = bench.join("one"), bench.join("two")
+        await bench.in_sync()
+        two.on_commit = lambda batch, changes: None
+        bench.write("a")
+        await bench.service.flush(10.0)
+        await bench.until(lambda: "a" in one.trees[0])
+        assert not bench.service.in_sync
+        await bench.service.remove_replica("two")
+        assert two.driver is None
+        assert [each.name for each in bench.service.snapshot().targets] == ["one"]
+        await bench.in_sync()
+        bench.write("b")
+        await bench.in_sync()
+        assert set(one.trees[0]) == {"a", "b"}
+        await bench.service.remove_replica("two")
+
+
+async def test_an_agent_that_comes_later_gets_all(tmp_path: Path) -> None:
+    bench = pods(tmp_path)
+    bench.write("a", "1")
+    bench.write("b", "2")
+    async with running(bench):
+        one = bench.join("one")
+        await bench.in_sync()
+        two = bench.join("two")
+        assert not bench.service.in_sync
+        await bench.until(lambda: bench.service.in_sync)
+        assert one.bodies == two.bodies == {"a": b"1", "b": b"2"}
+
+
+async def test_the_last_agent_may_go_and_its_name_may_come_again(tmp_path: Path) -> None:
+    bench = pods(tmp_path)
+    bench.write("a")
+    async with running(bench):
+        assert bench.service.state() == "connecting"
+        bench.join("one")
+        await bench.in_sync()
+        await bench.service.remove_replica("one")
+        assert not bench.service.in_sync
+        assert bench.service.state() == "connecting"
+        again = bench.join("one")
+        await bench.until(lambda: bench.service.in_sync)
+        assert "a" in again.bodies
+
+
+async def test_one_that_cannot_be_used_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    bench = pods(tmp_path)
+    bench.write("a", "1")
+    async with running(bench):
+        one = bench.join("one")
+        await bench.in_sync()
+        two = fake_agent.FakeAgent(bench.agent.tos, "two")
+        two.held, two.session, two.owner = True, "hers", "ann@there"
+        bench.service.add_replica(two)
+        notice = await bench.event(events.Notice)
+        assert (notice.level, notice.code) == (events.Level.ERROR, errors.OwnedError("").error_code)
+        assert "two" in notice.message and "ann@there" in notice.message
+        bench.write("a", "2")
+        await bench.service.flush(10.0)
+        await bench.until(lambda: one.bodies["a"] == b"2" and bench.service.engine.replicas["one"].synced)
+        assert bench.service.state() == "partial"
+        (_, row) = bench.service.snapshot().targets
+        assert (row.name, row.up) == ("two", False) and "ann@there" in row.detail
+        await bench.service.remove_replica("two")
+        await bench.in_sync()
+
+
+async def test_the_only_agent_that_cannot_be_used_ends_the_service(tmp_path: Path) -> None:
+    bench = service_bench.Bench(tmp_path)
+    bench.agent.held, bench.agent.session, bench.agent.owner = True, "hers", "ann@there"
+    assert isinstance(await service_bench.fatal(bench), errors.OwnedError)
+
+
+async def test_each_app_is_started_when_its_files_are_there_and_all_are_restarted(tmp_path: Path) -> None:
+    bench = pods(tmp_path, command=["python", "app.py"], reload={"mode": "supervise"})
+    bench.write("app.py")
+    async with running(bench):
+        one, two = bench.join("one"), bench.join("two")
+        for agent in (one, two):
+            await agent.told(messages.Request, lambda request: request.ask is messages.Ask.START)
+            assert "app.py" in agent.trees[0]
+        await bench.service.restart()
+        assert is_asked(one, messages.Ask.RESTART) and is_asked(two, messages.Ask.RESTART)
+        two.say(messages.AppChanged("running", 42, 1))
+        await bench.event(events.AppChanged)
+        app = bench.service.snapshot().app
+        assert app is not None and app.pid == 42
+
+
+async def test_a_diff_names_the_target(tmp_path: Path) -> None:
+    bench = pods(tmp_path)
+    bench.write("a")
+    async with running(bench):
+        for name, extra in (("one", b"mine"), ("two", b"theirs")):
+            agent = bench.join(name)
+            await bench.link_of(name)
+
+            def sweep(
+                request: messages.Request, agent: fake_agent.FakeAgent = agent, extra: bytes = extra
+            ) -> tuple[Sequence[messages.Part], str]:
+                agent.say(messages.Findings(0, (), 0, (extra,), 1, 0))
+                return (), ""
+
+            agent.on_request = sweep
+        await bench.in_sync()
+        rows = await bench.service.diff()
+        assert [(each.target, each.path, each.what) for each in rows] == [
+            ("one", "mine", "extra"),
+            ("two", "theirs", "extra"),
+        ]
+        assert [each.extra for each in bench.service.snapshot().targets] == [1, 1]
+
+
+async def test_each_agents_baseline_is_its_own(tmp_path: Path) -> None:
+    bench = pods(tmp_path)
+    bench.write("a", "1")
+    async with running(bench):
+        one, two = bench.join("one"), bench.join("two")
+        await bench.in_sync()
+        await bench.service.remove_replica("two")
+        bench.write("a", "2")
+        await bench.in_sync()
+    # The two hold different trees, and the laptop a third one: only the baselines can tell.
+    bench.write("a", "3")
+    again = pods(tmp_path)
+    async with running(again):
+        new = again.join("one", of=one), again.join("two", of=two)
+        await again.in_sync()
+        assert not any(is_asked(agent, messages.Ask.MANIFEST) for agent in new)
+        assert all(agent.bodies == {"a": b"3"} for agent in new)
+
+
+async def test_files_are_pulled_from_the_first_agent_that_is_up(tmp_path: Path) -> None:
+    bench = pods(tmp_path, sync={"pull": ["*.lock"]})
+    bench.write("a")
+
+    def offer(agent: fake_agent.FakeAgent, content: bytes) -> None:
+        agent.bodies["x.lock"] = content
+        agent.say(messages.Findings(0, (), 0, (), 0, 0, ((b"x.lock", fake_agent.file_entry(content)),)))
+
+    async with running(bench):
+        with pytest.raises(errors.LinkError, match="not connected"):
+            await bench.service.pull([])
+        one = bench.join("one")
+        await bench.link_of("one")
+        two = bench.join("two")
+        await bench.link_of("two")
+        await bench.in_sync()
+        offer(two, b"of the second")
+        two.say(messages.AppChanged("running", 1, 1))
+        await bench.event(events.AppChanged)
+        assert await bench.service.pull([]) == []
+        offer(one, b"of the first")
+        await bench.event(events.Pulled)
+        assert (bench.home / "x.lock").read_bytes() == b"of the first"
+        # The others get it as they get any file.
+        await bench.until(lambda: bench.service.in_sync and two.bodies["x.lock"] == b"of the first")
+
+
+async def test_what_the_second_had_found_is_pulled_when_the_first_is_gone(tmp_path: Path) -> None:
+    bench = pods(tmp_path, sync={"pull": ["*.lock"]})
+    async with running(bench):
+        bench.join("one")
+        await bench.link_of("one")
+        two = bench.join("two")
+        await bench.in_sync()
+        two.bodies["x.lock"] = b"found"
+        two.say(messages.Findings(0, (), 0, (), 0, 0, ((b"x.lock", fake_agent.file_entry(b"found")),)))
+        two.say(messages.AppChanged("running", 1, 1))
+        await bench.event(events.AppChanged)
+        assert not bench.all_of(events.Pulled)
+        await bench.service.remove_replica("one")
+        await bench.event(events.Pulled)
+        assert (bench.home / "x.lock").read_bytes() == b"found"

@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,16 @@ async def test_a_flush_returns_when_what_was_saved_before_it_is_found(tmp_path: 
                 assert opened.read(10) == str(index).encode()
 
 
+async def test_what_has_ended_finds_nothing_and_breaks_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    async with running(bench):
+        pass
+    bench.write("late")
+    await bench.source.rescan_all()
+    await bench.source.rescan({"late"})
+    assert bench.paths == set()
+
+
 async def test_a_flush_without_a_watcher_looks_itself(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.write("a")
@@ -174,6 +185,31 @@ async def test_a_flush_without_a_watcher_looks_itself(tmp_path: Path) -> None:
     assert bench.paths == {"a"}
     bench.source._close()
     bench.source._thread.shutdown()
+
+
+async def test_what_a_followed_link_leads_to_beyond_the_folder_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "QUIET_S", 0.05)
+    bench = Bench(tmp_path, symlinks="follow")
+    libs = tmp_path / "project" / "libs"
+    libs.mkdir()
+    (bench.home / "libs").symlink_to("../libs")
+    async with running(bench):
+        (libs / "x").write_text("1")
+        await bench.owner.until(lambda: bench.paths == {"libs", "libs/x"})
+
+
+async def test_a_flush_looks_at_what_followed_links_lead_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "QUIET_S", 1000.0)
+    bench = Bench(tmp_path, symlinks="follow")
+    (tmp_path / "project" / "x").write_text("1")
+    (bench.home / "x").symlink_to("../x")
+    async with running(bench):
+        for text in ("22", "333"):
+            (tmp_path / "project" / "x").write_text(text)
+            await bench.source.flush(10.0)
+            assert bench.owner.tree["x"].size == len(text)
 
 
 async def test_rules_that_change_show_and_hide_paths(tmp_path: Path) -> None:
@@ -216,6 +252,23 @@ async def test_a_git_operation_is_told_and_vouches_for_its_deletions(tmp_path: P
         assert found.approved == {"gone"} and found.git
 
 
+async def test_a_switch_to_a_branch_without_a_commit_vouches_for_what_git_deleted(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.git("init", "-q", "-b", "main")
+    bench.write("gone")
+    bench.write("also/gone")
+    bench.git("add", "-A")
+    bench.git("commit", "-qm", "one")
+    bench.write("untracked")
+    async with running(bench):
+        bench.git("switch", "-q", "--orphan", "new")
+        await bench.owner.until(lambda: bench.paths == {"untracked"})
+        approved = {path for found in bench.owner.found_all for path in found.approved}
+        assert approved == {"gone", "also/gone", "also"}
+        bench.git("switch", "-q", "main")
+        await bench.owner.until(lambda: bench.paths == {"untracked", "gone", "also", "also/gone"})
+
+
 async def test_no_git_lists_nothing(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.write("a")
@@ -238,6 +291,20 @@ async def test_a_folder_that_goes_stops_and_comes_back_without_a_deletion(
         await bench.owner.until(lambda: bench.owner.regains == 1)
         assert bench.paths == {"a"}
         assert not any(found.delta.gone for found in bench.owner.found_all)
+
+
+async def test_a_folder_that_is_made_again_goes_on_by_itself_and_is_watched(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.write("a")
+    bench.write("b")
+    async with running(bench):
+        shutil.rmtree(bench.home)
+        bench.write("a", "new")
+        bench.write("c")
+        await bench.owner.until(lambda: bench.owner.regains > 0 and bench.paths == {"a", "c"})
+        bench.write("d/e", "later")
+        await bench.owner.until(lambda: bench.paths == {"a", "c", "d", "d/e"})
+    assert bench.owner.losses
 
 
 async def test_a_folder_that_was_emptied_is_lost_until_it_is_accepted(
@@ -337,3 +404,119 @@ async def test_what_was_scanned_before_is_known_after_a_restart(tmp_path: Path) 
     again = Bench(tmp_path)
     async with running(again):
         assert dict(again.owner.tree) == first
+
+
+# ---- rules and looks that others cause --------------------------------------------------------------------------
+
+
+def repository(folder: Path) -> Bench:
+    """Return a folder inside a repository: rules and git's own files are above it."""
+    bench = Bench(folder)
+    bench.write("a.py", "a")
+    bench.write("b.log", "b")
+    bench.git("init", "-q", str(bench.home.parent))
+    return bench
+
+
+async def test_an_ignore_file_above_the_root_takes_effect_with_the_next_flush(tmp_path: Path) -> None:
+    bench = repository(tmp_path)
+    async with running(bench):
+        assert bench.paths == {"a.py", "b.log"}
+        (bench.home.parent / ".gitignore").write_text("*.log\n")
+        await bench.source.flush(20)
+        assert bench.paths == {"a.py"}
+        assert {path for found in bench.owner.found_all for path in found.hidden} == {"b.log"}
+        assert bench.owner.rules > 0
+        (bench.home.parent / ".gitignore").unlink()
+        await bench.source.flush(20)
+        assert bench.paths == {"a.py", "b.log"}
+
+
+async def test_so_does_gits_own_exclude_file(tmp_path: Path) -> None:
+    bench = repository(tmp_path)
+    async with running(bench):
+        (bench.home.parent / ".git/info/exclude").write_text("a.py\n")
+        await bench.source.flush(20)
+        assert bench.paths == {"b.log"}
+
+
+async def test_what_a_cancelled_caller_had_found_is_told_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = repository(tmp_path)
+    async with running(bench):
+        subject = bench.source
+        scanning, go_on = threading.Event(), threading.Event()
+        original = subject._scanner.scan_all
+
+        def slow() -> object:
+            result = original()
+            scanning.set()
+            assert go_on.wait(20)
+            return result
+
+        monkeypatch.setattr(subject._scanner, "scan_all", slow)
+        # Nobody else may find it first.
+        async with subject.still():
+            bench.write("new.py", "new")
+            async with asyncio.TaskGroup() as group:
+                asking = group.create_task(subject._look(subject._look_at_all, began_s=0.0))
+                await asyncio.to_thread(scanning.wait, 20)
+                asking.cancel()
+        go_on.set()
+        await subject.flush(20)
+        assert "new.py" in bench.paths
+
+
+async def test_a_flush_waits_for_the_look_that_it_set_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = repository(tmp_path)
+    async with running(bench):
+        original = bench.source._rules.refresh
+        begun = threading.Event()
+
+        def slow(dirty: frozenset[str], *, index_changed: bool) -> bool:
+            # Long enough for a flush that does not wait to overtake it.
+            begun.wait(0.2)
+            return original(dirty, index_changed=index_changed)
+
+        monkeypatch.setattr(bench.source._rules, "refresh", slow)
+        bench.write("new.py", "new")
+        await bench.source.flush(20)
+        assert "new.py" in bench.paths
+
+
+async def test_files_that_go_with_a_switch_to_a_branch_without_a_commit_are_found(tmp_path: Path) -> None:
+    bench = repository(tmp_path)
+    bench.git("add", "-A")
+    bench.git("commit", "-qm", "first")
+    # git removes a folder that it leaves empty, and another one in its place would stop the sync.
+    bench.write("c.py", "c")
+    async with running(bench):
+        await asyncio.to_thread(bench.git, "switch", "-q", "--orphan", "empty")
+        await bench.source.flush(20)
+        assert bench.paths == {"c.py"}
+        assert not bench.owner.losses
+
+
+async def test_a_repository_that_git_cannot_read_lists_nothing(tmp_path: Path) -> None:
+    bench = repository(tmp_path)
+    bench.git("add", "-A")
+    async with running(bench):
+        assert await asyncio.to_thread(bench.source.listed) == {"a.py", "b.log"}
+        (bench.home.parent / ".git/index").write_bytes(b"no index")
+        assert await asyncio.to_thread(bench.source.listed) == frozenset()
+
+
+async def test_a_folder_with_the_name_of_a_temporary_file_is_seen_to_go(tmp_path: Path) -> None:
+    bench = repository(tmp_path)
+    async with running(bench):
+        (bench.home / "old~").mkdir()
+        await bench.source.flush(20)
+        assert "old~" in bench.paths
+        looks = len(bench.owner.found_all)
+        (bench.home / "a.py~").touch()
+        (bench.home / "a.py~").unlink()
+        (bench.home / "old~").rmdir()
+        await bench.source.flush(20)
+        assert "old~" not in bench.paths
+        assert len(bench.owner.found_all) == looks + 1

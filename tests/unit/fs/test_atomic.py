@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,26 @@ def test_a_new_file_has_its_content_and_mode(folder_fd: int, tmp_path: Path) -> 
     assert atomic.is_executable(info)
     atomic.write_more(folder_fd, "f", b"lo world", 3)
     assert (tmp_path / "f").read_bytes() == b"hello world"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="blocks are reserved on Linux only")
+@pytest.mark.parametrize("refused", [None, errno.EOPNOTSUPP, errno.ENOSPC])
+def test_a_file_whose_blocks_are_reserved_has_its_content_all_the_same(
+    folder_fd: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: int | None
+) -> None:
+    real, asked = os.posix_fallocate, []
+
+    def reserve(fd: int, offset: int, size: int) -> None:
+        asked.append((offset, size))
+        if refused is not None:
+            raise OSError(refused, "not here")
+        real(fd, offset, size)
+
+    monkeypatch.setattr(os, "posix_fallocate", reserve)
+    for name, data in (("f", b"hello"), ("empty", b"")):
+        atomic.write_new(folder_fd, name, data, 0o666, reserve=True)
+        assert (tmp_path / name).read_bytes() == data
+    assert asked == [(0, 5)]
 
 
 def test_a_name_that_is_taken_is_left_alone(folder_fd: int, tmp_path: Path) -> None:

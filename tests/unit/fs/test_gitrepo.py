@@ -164,8 +164,96 @@ def test_only_commits_are_compared(commit: str, tmp_path: Path) -> None:
     repo = found(gitbox.repository(tmp_path / "r", {"a": ""}))
     head = repo.head_commit()
     assert head is not None
+    for pair in ((commit, head), (head, commit)):
+        with pytest.raises(gitrepo.GitError):
+            repo.deleted_between(*pair)
+
+
+@pytest.mark.parametrize("kind", ["sha1", "sha256"])
+def test_a_branch_without_a_commit_deletes_what_the_old_one_had_below_the_folder(kind: str, tmp_path: Path) -> None:
+    top = tmp_path / "r"
+    top.mkdir()
+    gitbox.git(top, "init", "-q", "-b", "main", f"--object-format={kind}")
+    gitbox.repository(top, {"web/a": "", "web/b/c": "", "out": ""})
+    repo = found(top / "web")
+    old = repo.head_commit()
+    assert old is not None
+    gitbox.write(top, {"web/untracked": ""})
+    gitbox.git(top, "switch", "-q", "--orphan", "new")
+    assert repo.deleted_between(old, "") == {"a", "b/c"}
+
+
+def test_a_branch_without_a_commit_deletes_nothing_that_the_index_still_lists(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r", {"a": "", "b": ""})
+    repo = found(top)
+    old = repo.head_commit()
+    assert old is not None
+    gitbox.git(top, "checkout", "-q", "--orphan", "new")
+    gitbox.git(top, "rm", "-q", "-f", "b")
+    (top / "a").unlink()
+    assert repo.deleted_between(old, "") == {"b"}
+
+
+def with_submodule(folder: Path) -> Path:
+    """Return a repository with the branches `without` a submodule, `main` with two files in it, and `less` with one."""
+    gitbox.repository(folder / "inner", {"x": "", "d/y": ""})
+    top = gitbox.repository(folder / "r", {"web/a": ""})
+    gitbox.git(top, "branch", "without")
+    gitbox.git(top, "submodule", "add", "-q", "--name", "called", "../inner", "web/sub")
+    gitbox.git(top, "commit", "-qm", "sub")
+    gitbox.git(top, "switch", "-qc", "less")
+    gitbox.git(top / "web/sub", "rm", "-q", "d/y")
+    gitbox.git(top / "web/sub", "commit", "-qm", "less")
+    gitbox.git(top, "commit", "-qam", "less")
+    gitbox.git(top, "switch", "-q", "--recurse-submodules", "main")
+    return top
+
+
+@pytest.mark.parametrize(("branch", "deleted"), [("less", {"sub/d/y"}), ("without", {"sub/x", "sub/d/y"})])
+def test_what_git_deletes_inside_a_submodule_on_its_way_counts(branch: str, deleted: set[str], tmp_path: Path) -> None:
+    repo = found(with_submodule(tmp_path) / "web")
+    old = repo.head_commit()
+    gitbox.git(tmp_path / "r", "switch", "-q", "--recurse-submodules", branch)
+    new = repo.head_commit()
+    assert old is not None and new is not None
+    assert repo.deleted_between(old, new) == deleted
+    assert repo.deleted_between(new, old) == frozenset()
+
+
+@pytest.mark.parametrize("branch", ["less", "without"])
+def test_a_submodule_that_git_left_as_it_is_vouches_for_nothing(branch: str, tmp_path: Path) -> None:
+    repo = found(with_submodule(tmp_path) / "web")
+    old = repo.head_commit()
+    gitbox.git(tmp_path / "r", "switch", "-q", branch)
+    new = repo.head_commit()
+    assert old is not None and new is not None
+    (tmp_path / "r/web/sub/d/y").unlink()
+    assert repo.deleted_between(old, new) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("deleted", "gone", "vouched"),
+    [
+        ("d/e/f kept", "d/e/f d/e d", "d/e/f d/e d"),
+        ("d/f", "d/f d x", "d/f d"),
+        ("d/f", "d/f", "d/f"),
+        ("d/e/f", "d d/e d/e/f d/mine", "d/e/f d/e"),
+        ("d/f", "d d/f d/empty", "d/f"),
+        ("", "d d/f", ""),
+    ],
+)
+def test_a_folder_goes_with_what_git_deleted_in_it_and_with_nothing_else(deleted: str, gone: str, vouched: str) -> None:
+    assert gitrepo.vouched(frozenset(deleted.split()), frozenset(gone.split())) == set(vouched.split())
+
+
+def test_a_repository_that_was_removed_vouches_for_nothing(tmp_path: Path) -> None:
+    top = gitbox.repository(tmp_path / "r", {"a": ""})
+    repo = found(top)
+    old = repo.head_commit()
+    assert old is not None
+    (top / ".git" / "HEAD").unlink()
     with pytest.raises(gitrepo.GitError):
-        repo.deleted_between(commit, head)
+        repo.deleted_between(old, "")
 
 
 def test_a_worktree_has_its_own_index_and_shares_info_exclude(tmp_path: Path) -> None:
@@ -228,22 +316,7 @@ def test_a_broken_configuration_is_an_error(tmp_path: Path) -> None:
         repo.ignorecase()
 
 
-@pytest.mark.parametrize(
-    ("marker", "operation"),
-    [
-        ("rebase-merge", "rebase"), ("rebase-apply", "rebase"), ("rebase-apply/applying", "am"),
-        ("MERGE_HEAD", "merge"), ("CHERRY_PICK_HEAD", "cherry-pick"), ("REVERT_HEAD", "revert"),
-        ("BISECT_LOG", "bisect"),
-    ],
-)  # fmt: skip
-def test_an_operation_in_progress_is_named(marker: str, operation: str, tmp_path: Path) -> None:
-    top = gitbox.repository(tmp_path / "r")
-    assert found(top).in_progress() is None
-    (top / ".git" / marker).mkdir(parents=True)
-    assert found(top).in_progress() == operation
-
-
-def test_a_real_merge_conflict_is_in_progress(tmp_path: Path) -> None:
+def test_a_path_in_conflict_is_tracked(tmp_path: Path) -> None:
     top = gitbox.repository(tmp_path / "r", {"a": "1"})
     gitbox.git(top, "checkout", "-qb", "side")
     gitbox.write(top, {"a": "2"})
@@ -253,7 +326,6 @@ def test_a_real_merge_conflict_is_in_progress(tmp_path: Path) -> None:
     gitbox.git(top, "commit", "-qam", "main")
     with pytest.raises(Exception, match="merge"):
         gitbox.git(top, "merge", "side")
-    assert found(top).in_progress() == "merge"
     assert found(top).tracked() == {"a"}
 
 
@@ -265,15 +337,6 @@ def test_the_index_signature_changes_with_the_index_only(tmp_path: Path) -> None
     assert repo.index_signature() == before
     gitbox.git(top, "add", "b")
     assert repo.index_signature() != before
-
-
-def test_what_a_watcher_must_observe_covers_a_worktrees_own_folder(tmp_path: Path) -> None:
-    top = gitbox.repository(tmp_path / "r")
-    gitbox.git(top, "worktree", "add", "-q", "-b", "side", "../side")
-    repo = found(tmp_path / "side")
-    observed = {one.folder: one.names for one in repo.observed()}
-    assert {"HEAD", "index", "index.lock", "rebase-merge", "MERGE_HEAD"} <= observed[repo.git_dir]
-    assert "exclude" in observed[str(top / ".git" / "info")]
 
 
 def test_the_version_decides_how_two_stars_behind_a_name_are_read(

@@ -1,6 +1,7 @@
 """A root that is lost loses nothing."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,10 +80,68 @@ class TestRootLost:
     def test_an_empty_root_that_never_had_entries_is_fine(self, tmp_path: Path) -> None:
         assert scanner(tmp_path).scan_all() == scan.ScanResult()
 
-    def test_replaced(self, root: Path, subject: scan.Scanner) -> None:
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere mounts are not told apart")
+    def test_made_again_on_the_same_mount_is_the_same_and_looked_at_whole(
+        self, root: Path, subject: scan.Scanner
+    ) -> None:
+        root.rename(root.parent / "old")
+        make(root, "a/f", "new")
+        self.lost(subject, rootguard.Lost.MADE_AGAIN)
+        subject.watched_again()
+        result = subject.scan(["a"])
+        assert set(result.delta.put) == {"new"}
+        assert set(result.delta.gone) == {"z"}
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere mounts are not told apart")
+    def test_mounts_are_told_apart(self, root: Path) -> None:
+        here, there = rootguard._mount_of(str(root)), rootguard._mount_of("/proc")
+        assert here and there and here != there
+        assert rootguard._mount_of(str(root / "a")) == here
+        assert rootguard._mount_of(str(root / "none")) == 0
+
+    def test_on_another_mount_it_is_replaced(
+        self, root: Path, subject: scan.Scanner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rootguard, "_mount_of", lambda root: 77)
         root.rename(root.parent / "old")
         make(root, "a/f")
         self.lost(subject, rootguard.Lost.REPLACED)
+
+    def test_where_mounts_are_not_told_apart_it_is_replaced(
+        self, root: Path, subject: scan.Scanner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rootguard, "_mount_of", lambda root: 0)
+        root.rename(root.parent / "old")
+        make(root, "a/f")
+        self.lost(subject, rootguard.Lost.REPLACED)
+
+    def test_made_again_and_empty_is_emptied(self, root: Path, subject: scan.Scanner) -> None:
+        shutil.rmtree(root)
+        root.mkdir()
+        subject.watched_again()
+        before = dict(subject.tree)
+        with pytest.raises(rootguard.RootLost):
+            subject.scan_all()
+        assert dict(subject.tree) == before
+
+    def test_made_again_in_the_middle_of_a_scan_nothing_is_taken(
+        self, root: Path, subject: scan.Scanner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = walk.Look._list
+
+        def again(look: walk.Look, folder: str, stack: list[str]) -> None:
+            real(look, folder, stack)
+            if not (root.parent / "old").exists():
+                root.rename(root.parent / "old")
+                make(root, "new")
+
+        monkeypatch.setattr(walk.Look, "_list", again)
+        before = dict(subject.tree)
+        with pytest.raises(rootguard.RootLost):
+            subject.scan_all()
+        assert dict(subject.tree) == before
+        subject.watched_again()
+        assert set(subject.scan_all().delta.put) == {"new"}
 
     def test_lost_in_the_middle_of_a_scan(
         self, root: Path, subject: scan.Scanner, monkeypatch: pytest.MonkeyPatch
@@ -102,7 +161,7 @@ class TestRootLost:
     def test_an_accepted_root_is_taken_as_it_is(self, root: Path, subject: scan.Scanner) -> None:
         root.rename(root.parent / "old")
         root.mkdir()
-        self.lost(subject, rootguard.Lost.REPLACED)
+        self.lost(subject, rootguard.Lost.MADE_AGAIN if sys.platform == "linux" else rootguard.Lost.REPLACED)
         subject.accept_root()
         assert subject.scan_all().delta.gone == {"a", "a/f", "z"}
         make(root, "new")

@@ -338,6 +338,17 @@ class TestSymlinks:
         with subject.open_body("shared/x", subject.tree["shared/x"]) as reading:
             assert reading.read(100) == b"libs/shared/x"
 
+    def test_links_that_lead_out_of_the_root_are_known(self, tmp_path: Path) -> None:
+        make(tmp_path, "libs/x", "web/main", "web/in/y", "web2/z")
+        for name, to in {"libs": "../libs", "file": "../libs/x", "near": "in", "w": "../web2"}.items():
+            (tmp_path / "web" / name).symlink_to(to)
+        subject = scanner(tmp_path / "web", symlinks="follow", boundary=str(tmp_path))
+        subject.scan_all()
+        assert subject.beyond == {"libs", "file", "w"}
+        (tmp_path / "web" / "libs").unlink()
+        subject.scan(["libs"])
+        assert subject.beyond == {"file", "w"}
+
     def test_without_a_boundary_nothing_beyond_the_root_is_followed(self, tmp_path: Path) -> None:
         make(tmp_path, "secret", "web/main")
         (tmp_path / "web" / "l").symlink_to("../secret")
@@ -356,7 +367,7 @@ class TestSymlinks:
         assert set(subject.scan(["libs/y"]).delta.put) == {"libs/y", "libs/y/z", "web/libs/y", "web/libs/y/z"}
         (tmp_path / "web" / "libs").unlink()
         assert subject.scan(["web/libs/x"]).delta.gone == {"web/libs", "web/libs/x", "web/libs/y", "web/libs/y/z"}
-        assert not subject.followed
+        assert not subject.beyond
 
     def test_folders_that_link_to_each_other_end(self, tmp_path: Path) -> None:
         make(tmp_path, "a/f", "b/g")

@@ -25,13 +25,13 @@ DELTAS = st.builds(
 
 @pytest.fixture
 def subject(tmp_path: Path) -> Iterator[baseline.Baseline]:
-    made = baseline.Baseline(str(tmp_path / "web"), 0)
+    made = baseline.Baseline(str(tmp_path / "web" / "baseline.log"))
     yield made
     made.close()
 
 
-def again(tmp_path: Path, root: int = 0) -> tree.Tree:
-    fresh = baseline.Baseline(str(tmp_path / "web"), root)
+def again(tmp_path: Path) -> tree.Tree:
+    fresh = baseline.Baseline(str(tmp_path / "web" / "baseline.log"))
     try:
         return fresh.load("t1")
     finally:
@@ -83,18 +83,13 @@ def test_what_was_loaded_is_the_callers(subject: baseline.Baseline) -> None:
     assert dict(subject.load("t1")) == {"a": A}
 
 
-def test_syncs_have_baselines_of_their_own(subject: baseline.Baseline, tmp_path: Path) -> None:
-    subject.reset("t1", tree.Tree({"a": A}))
-    assert dict(again(tmp_path, root=1)) == {}
-
-
 @given(st.lists(DELTAS, max_size=6))
 def test_it_follows_every_delta(deltas: list[tree.TreeDelta]) -> None:
     import tempfile
 
     model = tree.Tree({"a": A})
     with tempfile.TemporaryDirectory() as folder:
-        subject = baseline.Baseline(folder, 0)
+        subject = baseline.Baseline(os.path.join(folder, "baseline.log"))
         subject.reset("t1", model)
         for delta in deltas:
             subject.update(delta)
@@ -116,7 +111,7 @@ def test_a_path_that_is_both_gone_and_put_is_there(subject: baseline.Baseline) -
 def test_a_damaged_file_is_nothing_stored(subject: baseline.Baseline, tmp_path: Path, damage: bytes) -> None:
     subject.reset("t1", tree.Tree({"a": A}))
     subject.close()
-    (tmp_path / "web" / "baseline-0.log").write_bytes(damage)
+    (tmp_path / "web" / "baseline.log").write_bytes(damage)
     assert dict(subject.load("t1")) == {}
     subject.reset("t1", tree.Tree({"b": B}))
     assert dict(again(tmp_path)) == {"b": B}
@@ -125,7 +120,7 @@ def test_a_damaged_file_is_nothing_stored(subject: baseline.Baseline, tmp_path: 
 def test_a_reset_that_was_cut_short_is_nothing_stored(subject: baseline.Baseline, tmp_path: Path) -> None:
     subject.reset("t1", tree.Tree({"a": A}))
     subject.close()
-    file = tmp_path / "web" / "baseline-0.log"
+    file = tmp_path / "web" / "baseline.log"
     os.truncate(file, file.stat().st_size - 1)
     assert dict(subject.load("t1")) == {}
 
@@ -150,7 +145,7 @@ def test_a_full_disk_makes_it_unusable_and_a_later_reset_usable(
 
 def test_a_folder_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    subject = baseline.Baseline(str(tmp_path / "file"), 0)
+    subject = baseline.Baseline(str(tmp_path / "file" / "baseline.log"))
     assert dict(subject.load("t1")) == {}
     subject.update(tree.TreeDelta({"a": A}))
     subject.reset("t1", tree.Tree({"a": A}))

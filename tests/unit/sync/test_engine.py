@@ -12,7 +12,7 @@ import pytest
 
 from devloop.core import entry, ops, problem, tree
 from devloop.protocol import messages
-from devloop.sync import commands, engine, planner
+from devloop.sync import commands, dispatch, engine, flights, ledger, planner
 
 ONE = entry.file(b"1" * 32, 1)
 TWO = entry.file(b"2" * 32, 2)
@@ -38,7 +38,7 @@ class Playbook:
         self, roots: int = 1, *, hooks: Callable[[Sequence[ops.Op]], tuple[messages.HookSpec, ...]] | None = None
     ):
         choose = hooks or (lambda _: ())
-        self.engine = engine.Engine([engine.Source() for _ in range(roots)], choose, lambda op: bool(choose([op])))
+        self.engine = engine.Engine([ledger.Source() for _ in range(roots)], choose, lambda op: bool(choose([op])))
         self.now_s = 100.0
         self.last: list[commands.Command] = []
 
@@ -127,7 +127,7 @@ class Playbook:
         return self
 
 
-def _digests_after(replica: engine.Replica, applied: list[ops.Op]) -> list[bytes]:
+def _digests_after(replica: ledger.Replica, applied: list[ops.Op]) -> list[bytes]:
     """Return the agent's digests once the ops are applied, without a pass over the trees."""
     before = [(op, replica.known[op.root].get(op.path)) for op in applied]
     for op in applied:
@@ -172,20 +172,20 @@ def test_a_fresh_and_empty_target_is_not_asked_what_it_holds() -> None:
 
 
 def test_an_empty_target_is_filled_while_the_laptop_is_being_looked_at() -> None:
-    play = Playbook().opens(fresh=True, empty=True).finds(many(engine.PART_OPS + 1))
+    play = Playbook().opens(fresh=True, empty=True).finds(many(dispatch.PART_OPS + 1))
     part = play.one(commands.Send)
-    assert len(part.batch.ops) == engine.PART_OPS
+    assert len(part.batch.ops) == dispatch.PART_OPS
     assert not part.batch.reload
     play.acks(part).none(commands.Send, commands.Settled)
     assert not play.engine.in_sync
     last = play.saves({"z": ONE}).one(commands.Send)
     assert last.batch.reload
-    assert {op.path for op in last.batch.ops} == {"z", f"m/{engine.PART_OPS}"}
+    assert {op.path for op in last.batch.ops} == {"z", f"m/{dispatch.PART_OPS}"}
     play.acks(last).in_sync().one(commands.StartApp)
 
 
 def test_a_target_that_holds_something_gets_nothing_before_all_is_known() -> None:
-    found = many(engine.PART_OPS + 1)
+    found = many(dispatch.PART_OPS + 1)
     Playbook().opens(fresh=True).finds(found).none(commands.Send)
     Playbook().opens(has={"f": ONE}).finds(found).none(commands.Send)
 
@@ -193,7 +193,7 @@ def test_a_target_that_holds_something_gets_nothing_before_all_is_known() -> Non
 def test_the_last_part_waits_for_the_others_and_brings_hooks_and_reload() -> None:
     wanted = messages.HookSpec("install", ("pip", "install"), "/app")
     play = Playbook(hooks=lambda found: (wanted,) if any(op.path == "m/0" for op in found) else ())
-    first, second = play.saves(many(2 * engine.PART_OPS + 2)).opens(fresh=True, empty=True).all(commands.Send)
+    first, second = play.saves(many(2 * dispatch.PART_OPS + 2)).opens(fresh=True, empty=True).all(commands.Send)
     assert not any(send.batch.hooks or send.batch.reload for send in (first, second))
     assert "m/0" not in {op.path for send in (first, second) for op in send.batch.ops}
     last = play.acks(second).none(commands.Send).acks(first).one(commands.Send)
@@ -203,28 +203,28 @@ def test_the_last_part_waits_for_the_others_and_brings_hooks_and_reload() -> Non
 
 
 def test_parts_are_bounded_in_bytes_and_in_number() -> None:
-    half = entry.file(b"4" * 32, engine.PART_BYTES // 2)
+    half = entry.file(b"4" * 32, dispatch.PART_BYTES // 2)
     play = Playbook().saves({f"{number}": half for number in range(20)}).opens(fresh=True, empty=True)
     sent = play.all(commands.Send)
-    assert [len(send.batch.ops) for send in sent] == [2] * engine.MAX_PARTS
+    assert [len(send.batch.ops) for send in sent] == [2] * dispatch.MAX_PARTS
 
 
 def test_what_takes_the_place_of_something_is_no_part() -> None:
-    play = Playbook().opens(fresh=True, empty=True).finds({"b": entry.folder(), "b/x": ONE, **many(engine.PART_OPS)})
+    play = Playbook().opens(fresh=True, empty=True).finds({"b": entry.folder(), "b/x": ONE, **many(dispatch.PART_OPS)})
     part = play.one(commands.Send)
     assert {"b", "b/x"} < {op.path for op in part.batch.ops}
     play.acks(part)
-    last = play.saves({"b": ONE, **many(2 * engine.PART_OPS)}, "b/x").one(commands.Send)
+    last = play.saves({"b": ONE, **many(2 * dispatch.PART_OPS)}, "b/x").one(commands.Send)
     assert last.batch.reload
     assert {"b", "b/x"} < {op.path for op in last.batch.ops}
 
 
 def test_a_link_that_is_lost_between_parts_goes_on_where_it_was() -> None:
-    play = Playbook().opens(fresh=True, empty=True).finds(many(2 * engine.PART_OPS + 1))
+    play = Playbook().opens(fresh=True, empty=True).finds(many(2 * dispatch.PART_OPS + 1))
     first, second = play.all(commands.Send)
     there = {op.path: op.entry for op in first.batch.ops if op.entry is not None}
     play.cuts().saves({"z": ONE}).opens(has=there)
-    assert {op.path for op in play.sent()} == {"z", f"m/{2 * engine.PART_OPS}", *(op.path for op in second.batch.ops)}
+    assert {op.path for op in play.sent()} == {"z", f"m/{2 * dispatch.PART_OPS}", *(op.path for op in second.batch.ops)}
     play.acks_all().in_sync()
 
 
@@ -300,7 +300,7 @@ def test_a_git_operation_is_one_batch() -> None:
 
 def test_no_more_than_a_few_batches_are_under_way() -> None:
     play = ready()
-    sends = [play.saves({f"f{number}": ONE}).one(commands.Send) for number in range(engine.MAX_FLIGHTS)]
+    sends = [play.saves({f"f{number}": ONE}).one(commands.Send) for number in range(dispatch.MAX_FLIGHTS)]
     play.saves({"x": ONE}).saves({"y": ONE}).none(commands.Send)
     assert {op.path for op in play.acks(sends[0]).sent()} == {"x", "y"}
 
@@ -348,7 +348,7 @@ def test_a_body_that_is_told_twice_to_be_outdated_counts_once() -> None:
 
 def test_a_file_that_changes_each_time_it_is_read_is_looked_at_again_and_becomes_a_problem() -> None:
     play = ready().saves({"a": ONE})
-    for _ in range(engine.MAX_RETRIES):
+    for _ in range(flights.MAX_RETRIES):
         send = play.one(commands.Send)
         play.did(play.engine.body_changed(POD, send.batch.number, [0], play.now_s))
         assert play.one(commands.Rescan) == commands.Rescan(0, ("a",))
@@ -459,7 +459,7 @@ def test_a_deletion_that_comes_in_bursts_is_held_as_a_whole() -> None:
 
 def test_few_deletions_after_some_moments_ago_are_held() -> None:
     play = ready(many(60)).saves({}, *list(many(15))).acks()
-    play.now_s += engine.DELETION_WINDOW_S - 1
+    play.now_s += ledger.DELETION_WINDOW_S - 1
     play.saves({}, *list(many(30))[15:]).none(commands.Send)
     assert play.one(commands.HoldChanged).count == 15
 
@@ -613,7 +613,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> Playbook:
     files = {f"d{number % 100}/{number}": some(number) for number in range(10_000)}
     play = ready(files)
     for holder in (play.engine.sources[0], play.engine.replicas[POD]):
-        if isinstance(holder, engine.Source):
+        if isinstance(holder, ledger.Source):
             holder.wanted = CountingTree(dict(holder.wanted))
         else:
             holder.known = [CountingTree(dict(known)) for known in holder.known]
@@ -647,3 +647,33 @@ def test_the_counting_tree_counts() -> None:
     CountingTree.passes = 0
     tree.diff(CountingTree({"a": ONE}), {})
     assert CountingTree.passes > 0
+
+
+# ---- an agent that does not agree with itself -------------------------------------------------------------------
+
+
+def doubted(play: Playbook) -> Playbook:
+    """Let an ack be wrong and the manifest be right, so that the next save is sent."""
+    play.acks(digest=b"?" * 32)
+    known = dict(play.engine.replicas[POD].known[0])
+    if play.all(commands.AskManifest):
+        rows = [(path, there, True) for path, there in known.items()]
+        play.did(play.engine.manifest(POD, 0, rows, frozenset(), play.now_s))
+    return play
+
+
+def test_a_digest_that_is_wrong_too_often_ends_the_link_and_goes_on_to_where_it_opens_again() -> None:
+    play = ready({"a": ONE})
+    for number in range(flights.MAX_DOUBTS):
+        doubted(play.saves({"a": (TWO, ONE)[number % 2]})).none(commands.Distrust)
+    play.saves({"b": ONE}).acks(digest=b"?" * 32).none(commands.AskManifest, commands.Settled)
+    assert play.one(commands.Distrust) == commands.Distrust(POD, 0)
+    play.cuts().opens(has=dict(play.engine.sources[0].wanted)).saves({"b": TWO}).acks(digest=b"?" * 32)
+    play.one(commands.Distrust)
+
+
+def test_a_digest_that_is_right_once_is_trusted_again() -> None:
+    play = ready({"a": ONE})
+    for _ in range(flights.MAX_DOUBTS + 1):
+        doubted(play.saves({"a": TWO})).none(commands.Distrust)
+        play.saves({"a": ONE}).acks().none(commands.Distrust).in_sync()

@@ -12,7 +12,7 @@ from hypothesis import stateful
 from hypothesis import strategies as st
 
 from devloop.core import entry, tree
-from devloop.sync import engine, planner
+from devloop.sync import dispatch, planner
 from tests.unit.sync import model_agent, world
 
 NAMES = ("a", "b", "c", "a/x", "a/y", "b/x", "a/x/k", "c/z")
@@ -323,5 +323,5 @@ TestEngineMachine = EngineMachine.TestCase
 
 @pytest.fixture(autouse=True)
 def _no_surprises(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "PART_OPS", 4)
+    monkeypatch.setattr(dispatch, "PART_OPS", 4)
     monkeypatch.setattr(tree, "equal_but_for", world.no_surprise)

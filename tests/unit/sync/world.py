@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from devloop.core import entry, ops, problem, tree
 from devloop.protocol import messages
-from devloop.sync import commands, engine, planner
+from devloop.sync import commands, engine, ledger, planner
 from tests.unit.sync import model_agent, model_laptop
 
 _equal_but_for = tree.equal_but_for
@@ -33,10 +33,12 @@ class Sending:
         batch: It.
         unread: Ops whose bodies were not read yet.
         cancelled: Ops whose bodies do not come.
+        failed: What had failed when it was sent: a retry may have begun since, and cannot overtake it.
     """
 
     batch: commands.Batch
     unread: set[int]
+    failed: set[tuple[int, str]]
     cancelled: set[int] = dataclasses.field(default_factory=set)
 
 
@@ -97,11 +99,12 @@ class World:
         self.holds: list[commands.HoldChanged] = []
         self.started: set[str] = set()
         self.sends: list[commands.Send] = []
+        self.distrusted: list[str] = []
         self._dropped: list[tuple[str, int, list[int]]] = []
         self.engine = self._new_engine()
 
     def _new_engine(self) -> engine.Engine:
-        sources = [engine.Source(delete_extra=flag) for flag in self.delete_extra]
+        sources = [ledger.Source(delete_extra=flag) for flag in self.delete_extra]
         return engine.Engine(sources, lambda _: ())
 
     # ---- the laptop ---------------------------------------------------------------------------------------------
@@ -209,7 +212,7 @@ class World:
         link.acks.append((ack, troubles))
         for (root, path), trouble in troubles.items():
             if trouble.reason is problem.Reason.IN_THE_WAY:
-                self._check_blocked(replica, link.agent.roots[root], root, path, set(troubles))
+                self._check_blocked(replica, link.agent.roots[root], root, path, {*troubles, *sending.failed})
         for root in range(len(self.folders)):
             if root in link.drifted:
                 link.drifted[root] = ack.batch
@@ -217,7 +220,7 @@ class World:
 
     def _check_blocked(
         self,
-        replica: engine.Replica,
+        replica: ledger.Replica,
         there: model_agent.ModelRoot,
         root: int,
         path: str,
@@ -275,6 +278,8 @@ class World:
         while self._dropped:
             name, batch, indexes = self._dropped.pop(0)
             self.run(self.engine.body_changed(name, batch, indexes, self.now_s))
+        while self.distrusted:
+            self.close(self.distrusted.pop())
 
     def _do(self, command: commands.Command) -> None:
         match command:
@@ -290,6 +295,9 @@ class World:
             case commands.SaveBaseline(replica=name, root=root, delta=delta):
                 key = (name, root, self.engine.replicas[name].tree_ids[root])
                 self.baselines.setdefault(key, tree.Tree()).apply(delta)
+            case commands.Distrust(replica=name):
+                # Targets that are changed behind our back again and again look like this, too.
+                self.distrusted.append(name)
             case commands.Rescan():
                 self.rescans.append(command)
             case commands.StartApp(replica=name):
@@ -319,7 +327,7 @@ class World:
         self._check_deletions(link, self.engine.replicas[command.replica], batch)
         self.sends.append(command)
         unread = {index for index, op in enumerate(batch.ops) if op.body_bytes}
-        link.sending.append(Sending(batch, unread))
+        link.sending.append(Sending(batch, unread, set(self.engine.replicas[command.replica].problems)))
 
     def _check_first(self, link: Link, batch: commands.Batch) -> None:
         """Check what may go before everything is known, and that the last batch of a first sync comes last."""
@@ -331,7 +339,7 @@ class World:
             assert not (link.sending or link.acks), "reloads before everything is in its place"
             link.in_parts = False
 
-    def _check_deletions(self, link: Link, replica: engine.Replica, batch: commands.Batch) -> None:
+    def _check_deletions(self, link: Link, replica: ledger.Replica, batch: commands.Batch) -> None:
         deleted = [
             op
             for op in batch.ops
@@ -340,7 +348,7 @@ class World:
             and (there := replica.known[op.root].get(op.path)) is not None
             and there.kind is entry.Kind.FILE
         ]
-        while link.unasked and link.unasked[0][0] < self.now_s - engine.DELETION_WINDOW_S:
+        while link.unasked and link.unasked[0][0] < self.now_s - ledger.DELETION_WINDOW_S:
             link.unasked.popleft()
         if not deleted:
             return
@@ -397,6 +405,8 @@ class World:
             self.scan(root)
         for _ in range(400):
             self.now_s += 0.1
+            for name in [name for name, link in self.links.items() if not link.up]:
+                self.open(name)
             if not self.step():
                 return
         raise AssertionError("it never comes to rest")

@@ -60,6 +60,15 @@ def test_why_a_service_is_not_in_sync_is_said_until_it_changes() -> None:
     ]
 
 
+def test_counts_that_the_message_says_too_are_told_once() -> None:
+    message = "1 path could not be synced, 120 deletions wait for approval"
+    (said,) = say(events.SyncFailed(service="web", message=message, problems=1, held=120))
+    assert said == (
+        "not in sync: 1 path could not be synced: see `devloop status`; "
+        "120 deletions wait for approval: press a, or run `devloop approve`"
+    )
+
+
 def problems(*paths: str, count: int | None = None) -> events.ProblemsChanged:
     rows = tuple(events.ProblemRow(path, "io", "broken", "pod") for path in paths)
     return events.ProblemsChanged(service="web", problems=rows, count=len(rows) if count is None else count)
@@ -145,6 +154,7 @@ def test_drift_is_told_when_it_grows_and_when_it_is_overwritten() -> None:
         ),
         (events.GitMoved(old="1a2b", new="3c4d"), ["git: 1a2b -> 3c4d"]),
         (events.GitMoved(old="", new="3c4d"), ["git: at 3c4d"]),
+        (events.GitMoved(old="1a2b", new=""), ["git: 1a2b -> a branch without a commit"]),
         (events.Stopping(reason="asked to"), ["stopping: asked to"]),
     ],
 )

@@ -86,7 +86,7 @@ def link(target: str = "pod-1", *, up: bool, retry_s: float = 0.0, detail: str =
         ),
         (
             [complete(), events.Drifted(service="web", target="pod-1", count=1, paths=("a",), extra=3)],
-            "✓ web  in sync · 4 ms · 1 drifted · 3 extra",
+            "! web  drifted · 4 ms · 1 changed there · 3 extra",
         ),
     ],
 )
