@@ -181,9 +181,7 @@ def test_an_agent_that_is_killed_comes_back_with_what_it_had(bench: Bench) -> No
 
 
 @pytest.mark.parametrize("what", ["stall", "cut"])
-def test_a_line_that_is_stalled_or_cut_is_noticed_and_nothing_is_lost(
-    bench: Bench, what: str, whole: Any
-) -> None:
+def test_a_line_that_is_stalled_or_cut_is_noticed_and_nothing_is_lost(bench: Bench, what: str, whole: Any) -> None:
     with weather.line_to(whole.admin.server()) as line:
         made = bench.make(server=line.server)
         with project.watching(made) as watch:
