@@ -36,15 +36,19 @@ class Project:
         where: The namespace.
         user: Whose kubeconfig devloop gets.
         services: As in devloop.yaml.
+        person: Who sits at this laptop.
     """
 
-    def __init__(self, folder: Path, where: space.Space, user: cluster.Kubectl, services: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, where: space.Space, user: cluster.Kubectl, services: dict[str, Any], person: str = "ann"
+    ) -> None:
         self.folder = folder / "project"
         self.folder.mkdir(parents=True)
         self.where = where
         self._environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("DEVLOOP_", "GIT_"))},
             "HOME": str(folder),
+            "LOGNAME": person,
             "KUBECONFIG": str(user.kubeconfig),
             "DEVLOOP_STATE_DIR": str(folder / "state"),
             "PYTHONPATH": str(cluster.REPO),

@@ -99,8 +99,9 @@ def test_once_ends_when_everything_is_in_every_pod(bench: Bench) -> None:
 
 
 def test_a_change_restarts_the_app_in_place_and_a_crash_waits_for_the_fix(bench: Bench) -> None:
-    services = service(reload={"mode": "supervise", "grace": "2s"}, wait_first_sync=True)
-    made = bench.make("python3", "-u", "app.py", services=services)
+    command = ["python3", "-u", "app.py"]
+    services = service(command=command, reload={"mode": "supervise", "grace": "2s"}, wait_first_sync=True)
+    made = bench.make(services=services)
     made.write("web/app.py", APP)
     with project.watching(made) as watch:
         watch.until("app", lambda event: event["phase"] == "running")
@@ -109,7 +110,7 @@ def test_a_change_restarts_the_app_in_place_and_a_crash_waits_for_the_fix(bench:
         made.write("web/page.txt", "second")
         _until_said(bench.ns, pod, "second")
         made.write("web/app.py", "raise SystemExit('broken on purpose')\n")
-        watch.until("app", lambda event: event["phase"] == "crashed")
+        watch.until("app", lambda event: event["phase"] in {"backoff", "crashed"})
         made.write("web/app.py", APP)
         _until_said(bench.ns, pod, "second")
         state = space.container_state(bench.ns.get("pod", pod), shapes.APP)
@@ -182,7 +183,8 @@ def test_an_agent_that_is_killed_comes_back_with_what_it_had(bench: Bench) -> No
 
 @pytest.mark.parametrize("what", ["stall", "cut"])
 def test_a_line_that_is_stalled_or_cut_is_noticed_and_nothing_is_lost(bench: Bench, what: str, whole: Any) -> None:
-    with weather.line_to(whole.admin.server()) as line:
+    config = whole.admin.json("config", "view", "--minify")
+    with weather.line_to(config["clusters"][0]["cluster"]["server"]) as line:
         made = bench.make(server=line.server)
         with project.watching(made) as watch:
             if what == "stall":
@@ -213,7 +215,7 @@ def test_a_laptop_that_sleeps_goes_on_when_it_wakes_up(bench: Bench) -> None:
 def test_a_second_laptop_is_told_who_has_the_pods(bench: Bench, tmp_path: Path) -> None:
     made = bench.make()
     with project.watching(made):
-        other = project.Project(tmp_path / "other", bench.ns, bench.ns.developer(), service())
+        other = project.Project(tmp_path / "other", bench.ns, bench.ns.developer(), service(), person="ben")
         other.write("web/page.txt", "theirs")
         done = other.run("watch", "--once")
         assert done.returncode == 7, done.stderr
