@@ -187,8 +187,18 @@ def test_a_full_volume_fails_loudly(image: Image) -> None:
         subprocess.run(["umount", image.volume], check=True)
 
 
-def test_a_folder_that_the_image_does_not_have_is_told(image: Image) -> None:
+def test_a_folder_that_the_image_does_not_have_is_told_and_is_no_failure(image: Image) -> None:
     image.source.rmdir()
+    ended = image.seed("**")
+    assert ended.returncode == 0
+    assert "nothing to copy" in ended.stdout
+    assert list(image.data.iterdir()) == []
+    assert "was copied already" in image.seed("**").stdout
+
+
+def test_what_is_no_folder_in_the_image_is_told(image: Image) -> None:
+    image.source.rmdir()
+    image.source.write_text("a file")
     ended = image.seed("**")
     assert ended.returncode == 1
     assert "is not a folder of the image" in ended.stderr
