@@ -29,6 +29,12 @@ if [ -e "$state/seeded" ]; then
     echo "devloop: seed: $from was copied already"
     exit 0
 fi
+if ! [ -e "$from" ]; then
+    # All of the app comes from the laptop, then: an image need not have the folder.
+    echo "devloop: seed: the image has no $from, so there is nothing to copy"
+    : >"$state/seeded" || fail "cannot write to $state"
+    exit 0
+fi
 [ -d "$from" ] || fail "$from is not a folder of the image: check \`to\`, or set \`seed: none\`"
 { [ -r "$from" ] && [ -x "$from" ]; } || fail "$from cannot be read by this user ($("$bb" id))"
 

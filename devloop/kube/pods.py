@@ -185,7 +185,19 @@ def _agent(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
         if _is_agent(each)
     ]
     running = [each for each in found if each.phase is Phase.RUNNING]
-    return (running or found or [Container(AGENT, Phase.ABSENT)])[-1]
+    agent = (running or found or [Container(AGENT, Phase.ABSENT)])[-1]
+    stuck = _stuck(status) if agent.phase is Phase.WAITING else ""
+    return msgspec.structs.replace(agent, detail=stuck) if stuck else agent
+
+
+def _stuck(status: Mapping[str, Any]) -> str:
+    """Return which init container fails, and what it said last; empty where none does."""
+    for each in _list(status, "initContainerStatuses"):
+        ended = _map(_map(each, "state"), "terminated") or _map(_map(each, "lastState"), "terminated")
+        if not each.get("ready") and ended.get("exitCode"):
+            said = str(ended.get("message") or "").strip()
+            return _joined(f"init container {each.get('name')}", said or ended.get("reason"), _exit(ended))
+    return ""
 
 
 def _blocked(status: Mapping[str, Any]) -> str:

@@ -100,6 +100,22 @@ def test_the_state_in_words_and_whether_a_link_can_be_opened(how: dict[str, Any]
     assert (pod.state, pod.is_usable) == (state, usable)
 
 
+def test_an_init_container_that_fails_is_why_the_agent_waits() -> None:
+    made = raw(agent={"waiting": {"reason": "PodInitializing"}})
+    said = {"exitCode": 1, "message": "devloop: seed: no space\n", "reason": "Error"}
+    made["status"]["initContainerStatuses"] = [
+        {"name": "done", "ready": True, "state": {"terminated": {"exitCode": 0}}},
+        {
+            "name": "devloop-seed",
+            "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": said},
+        },
+        {"name": "devloop-agent", "state": {"waiting": {"reason": "PodInitializing"}}},
+    ]
+    expected = "the agent waits: init container devloop-seed: devloop: seed: no space: exit 1"
+    assert pods.view(made).state == expected
+
+
 def test_of_several_attached_agents_the_one_that_runs_counts() -> None:
     made = raw(agent=None)
     made["spec"]["ephemeralContainers"] = [{"name": f"devloop-agent-{number}"} for number in range(3)]
