@@ -156,7 +156,12 @@ async def _pod(
 
 
 async def _hello(api: client.Client, pod: pods.Pod) -> facts.Hello | errors.DevloopError | facts.Unknown:
-    return await look_cluster.asked(hello.ask(podtarget.PodTarget(api, api.namespace, pod)))
+    target = podtarget.PodTarget(api, api.namespace, pod)
+    found = await look_cluster.asked(hello.ask(target))
+    if isinstance(found, errors.AuthError):
+        # An agent that started again between the reading of its key and the proof has another one.
+        found = await look_cluster.asked(hello.ask(target))
+    return found
 
 
 async def _inside(

@@ -34,6 +34,7 @@ _STUCK: Final = frozenset(
 # An init container that fails again and again; an app that does is synced to, because a fix may be pushed into it.
 _STUCK_AT_START: Final = _STUCK | {"CrashLoopBackOff"}
 _NOWHERE: Final = "Unschedulable"
+_INIT: Final = "init container"
 
 
 class Phase(enum.StrEnum):
@@ -130,9 +131,11 @@ class Pod(msgspec.Struct, frozen=True):
 
     def _without_agent(self) -> str:
         nowhere = self.detail if self.detail.startswith(_NOWHERE) else ""
-        other = self.blocked if not self.blocked.startswith(f"{self.agent.name}:") else ""
-        if self.agent.phase is Phase.WAITING and (other or nowhere):
-            return f"the agent waits: {other or nowhere}"
+        # What the agent's own state tells already, and what an init container said last, is told by its detail.
+        told = self.blocked.startswith(f"{self.agent.name}:") or self.agent.detail.startswith(_INIT)
+        other = nowhere if told else self.blocked or nowhere
+        if self.agent.phase is Phase.WAITING and other:
+            return f"the agent waits: {other}"
         return _agent_state(self.agent)
 
 
@@ -196,7 +199,7 @@ def _stuck(status: Mapping[str, Any]) -> str:
         ended = _map(_map(each, "state"), "terminated") or _map(_map(each, "lastState"), "terminated")
         if not each.get("ready") and ended.get("exitCode"):
             said = str(ended.get("message") or "").strip()
-            return _joined(f"init container {each.get('name')}", said or ended.get("reason"), _exit(ended))
+            return _joined(f"{_INIT} {each.get('name')}", said or ended.get("reason"), _exit(ended))
     return ""
 
 
@@ -208,7 +211,9 @@ def _blocked(status: Mapping[str, Any]) -> str:
             before = kind == "initContainerStatuses" and not _is_agent(each)
             if str(told.get("reason")) in (_STUCK_AT_START if before else _STUCK) and (before or _is_agent(each)):
                 ended = _map(_map(each, "lastState"), "terminated")
-                return f"{each.get('name')}: {_joined(told.get('reason'), told.get('message'), _exit(ended))}"
+                # What a container said last tells more than that it is not started again yet.
+                said = str(ended.get("message") or "").strip() or told.get("message")
+                return f"{each.get('name')}: {_joined(told.get('reason'), said, _exit(ended))}"
     return ""
 
 

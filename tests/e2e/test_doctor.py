@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 import devloop
-from tests.e2e import cluster, laptop, space
+from tests.e2e import laptop, space
 
 
 @pytest.fixture
-def project(ns: space.Space, tmp_path: Path) -> laptop.Project:
-    return laptop.Project(tmp_path / "project", ns.developer())
+def project(ns: space.Space, tmp_path: Path) -> laptop.Laptop:
+    return laptop.Laptop(tmp_path, ns)
 
 
 def checks(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -25,9 +25,9 @@ def levels(found: dict[str, Any]) -> dict[str, str]:
 
 
 def test_all_is_well_with_the_role_that_devloop_ships(
-    ns: space.Space, project: laptop.Project, app_image: str, agent_image: str
+    ns: space.Space, project: laptop.Laptop, app_image: str, agent_image: str
 ) -> None:
-    laptop.injected(project, ns, app_image, agent_image)
+    project.inject(app_image, agent_image)
     pod = laptop.ready(ns)
     found = project.doctor()
     told = checks(found)
@@ -42,17 +42,17 @@ def test_all_is_well_with_the_role_that_devloop_ships(
     assert "you may not" in found["rungs"]["web"][3]["reason"]
 
 
-def test_it_claims_nothing(ns: space.Space, project: laptop.Project, app_image: str, agent_image: str) -> None:
-    laptop.injected(project, ns, app_image, agent_image)
+def test_it_claims_nothing(ns: space.Space, project: laptop.Laptop, app_image: str, agent_image: str) -> None:
+    project.inject(app_image, agent_image)
     laptop.ready(ns)
-    assert project.once().status == 0
+    assert project.once().returncode == 0
     before = checks(project.doctor())["write"]["text"]
     assert "1 path of devloop's" in before
     # Everything is there already, and still ours.
-    assert "0 files" in project.once().out
+    assert "0 files" in project.once().stdout
 
 
-def test_a_pod_without_an_agent_is_told_what_to_do(ns: space.Space, project: laptop.Project, app_image: str) -> None:
+def test_a_pod_without_an_agent_is_told_what_to_do(ns: space.Space, project: laptop.Laptop, app_image: str) -> None:
     ns.apply(laptop.deployment(app_image))
     laptop.ready(ns)
     found = project.doctor()
@@ -63,8 +63,8 @@ def test_a_pod_without_an_agent_is_told_what_to_do(ns: space.Space, project: lap
     assert checks(found)["user"]["text"] == "1000" and levels(found)["seed"] == "pass"
 
 
-def test_an_image_that_cannot_be_pulled_is_named(ns: space.Space, project: laptop.Project, app_image: str) -> None:
-    laptop.injected(project, ns, app_image, "localhost/no-such-agent:1")
+def test_an_image_that_cannot_be_pulled_is_named(ns: space.Space, project: laptop.Laptop, app_image: str) -> None:
+    project.inject(app_image, "localhost/no-such-agent:1")
     ns.wait("deployment", "web", lambda each: each["status"].get("unavailableReplicas") == 1, "a pod that waits")
     (pod,) = ns.pods("app=web")
     ns.wait("pod", pod["metadata"]["name"], _is_refused, "the refusal of the image")
@@ -81,11 +81,11 @@ def _is_refused(pod: dict[str, Any]) -> bool:
 def test_a_server_that_does_not_answer_is_5_and_one_that_does_not_know_you_is_4(
     ns: space.Space, tmp_path: Path
 ) -> None:
-    gone = laptop.Project(tmp_path / "gone", ns.developer(server="https://127.0.0.1:9"))
+    gone = laptop.Laptop(tmp_path / "gone", ns, ns.developer(server="https://127.0.0.1:9"))
     assert gone.doctor()["exit"] == 5
     user = ns.developer()
     text = user.kubeconfig.read_text()
     token = text.split('"token": "')[1].split('"')[0]
     user.kubeconfig.write_text(text.replace(token, "nobody"))
-    stranger = laptop.Project(tmp_path / "stranger", cluster.Kubectl(user.kubeconfig, ns.name))
+    stranger = laptop.Laptop(tmp_path / "stranger", ns, user)
     assert stranger.doctor()["exit"] == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,49 +14,49 @@ from tests.e2e import cluster, laptop, space
 
 
 @pytest.fixture
-def project(ns: space.Space, tmp_path: Path) -> laptop.Project:
-    return laptop.Project(tmp_path / "project", ns.developer())
+def project(ns: space.Space, tmp_path: Path) -> laptop.Laptop:
+    return laptop.Laptop(tmp_path, ns)
 
 
-def refused(ended: laptop.Ended, code: str, status: int, *parts: str) -> None:
+def refused(ended: subprocess.CompletedProcess[str], code: str, status: int, *parts: str) -> None:
     """Expect an error with a hint."""
-    assert ended.status == status, ended
-    assert f"error[{code}]" in ended.err and "hint: " in ended.err, ended
-    assert "Traceback" not in ended.err
+    assert ended.returncode == status, ended
+    assert f"error[{code}]" in ended.stderr and "hint: " in ended.stderr, ended
+    assert "Traceback" not in ended.stderr
     for part in parts:
-        assert part in ended.err, ended
+        assert part in ended.stderr, ended
 
 
-def test_a_context_that_is_not_there(project: laptop.Project) -> None:
+def test_a_context_that_is_not_there(project: laptop.Laptop) -> None:
     refused(project.once("--context", "nope"), "DL0710", 2, "nope", "e2e")
 
 
 def test_another_context_than_the_projects(ns: space.Space, tmp_path: Path) -> None:
-    project = laptop.Project(tmp_path / "project", ns.developer(), top={"context": "production"})
+    project = laptop.Laptop(tmp_path, ns, overlay={"context": "production"})
     refused(project.once("--context", "e2e"), "DL0711", 2, "production")
 
 
-def test_a_namespace_without_rights(project: laptop.Project) -> None:
+def test_a_namespace_without_rights(project: laptop.Laptop) -> None:
     refused(project.once("-n", "nobody-knows"), "DL0721", 4, "nobody-knows", "can-i")
 
 
 def test_a_namespace_that_is_not_there(ns: space.Space, tmp_path: Path) -> None:
-    project = laptop.Project(tmp_path / "project", ns.admin)
+    project = laptop.Laptop(tmp_path, ns, ns.admin)
     refused(project.once("-n", "nobody-knows"), "DL0730", 1, "the namespace nobody-knows does not exist")
 
 
-def test_a_workload_that_is_not_there(ns: space.Space, project: laptop.Project, app_image: str) -> None:
+def test_a_workload_that_is_not_there(ns: space.Space, project: laptop.Laptop, app_image: str) -> None:
     ns.apply(laptop.deployment(app_image, name="wbe"))
     refused(project.once(), "DL0730", 1, "there is no deployment web", "did you mean wbe?")
 
 
 def test_a_container_that_is_not_there(ns: space.Space, tmp_path: Path, app_image: str) -> None:
     ns.apply(laptop.deployment(app_image))
-    project = laptop.Project(tmp_path / "project", ns.developer(), container="apq")
+    project = laptop.Laptop(tmp_path, ns, container="apq")
     refused(project.once(), "DL0802", 1, "no container apq", "did you mean app?")
 
 
-def test_a_workload_without_an_agent(ns: space.Space, project: laptop.Project, app_image: str) -> None:
+def test_a_workload_without_an_agent(ns: space.Space, project: laptop.Laptop, app_image: str) -> None:
     ns.apply(laptop.deployment(app_image))
     laptop.ready(ns)
     refused(project.once(), "DL0760", 1, "no agent in it", "devloop inject")
@@ -63,18 +64,18 @@ def test_a_workload_without_an_agent(ns: space.Space, project: laptop.Project, a
 
 @pytest.mark.parametrize("whose", ["agent", "app"])
 def test_an_image_that_cannot_be_pulled(
-    ns: space.Space, project: laptop.Project, app_image: str, agent_image: str, whose: str
+    ns: space.Space, project: laptop.Laptop, app_image: str, agent_image: str, whose: str
 ) -> None:
     bad = "localhost/no-such-image:1"
-    laptop.injected(project, ns, *((app_image, bad) if whose == "agent" else (bad, agent_image)))
+    project.inject(*((app_image, bad) if whose == "agent" else (bad, agent_image)))
     refused(project.once(), "DL0761", 1, "does not start", bad, "failed to resolve reference", "imagePullSecrets")
 
 
-def test_a_quota_that_is_used_up(ns: space.Space, project: laptop.Project, app_image: str, agent_image: str) -> None:
+def test_a_quota_that_is_used_up(ns: space.Space, project: laptop.Laptop, app_image: str, agent_image: str) -> None:
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
     ns.apply(quota)
     ns.wait("resourcequota", "none", lambda each: "hard" in each.get("status", {}), "the quota's first count")
-    laptop.injected(project, ns, app_image, agent_image)
+    project.inject(app_image, agent_image)
     refused(project.once(), "DL0760", 1, "deployment/web has no pods", "exceeded quota: none", "describe quota")
 
 
@@ -90,7 +91,7 @@ NEEDED: Final = [
 
 @pytest.mark.parametrize(("resource", "verb", "missing"), NEEDED)
 def test_a_right_that_is_missing(
-    ns: space.Space, project: laptop.Project, app_image: str, resource: str, verb: str, missing: str
+    ns: space.Space, project: laptop.Laptop, app_image: str, resource: str, verb: str, missing: str
 ) -> None:
     ns.apply(laptop.deployment(app_image))
     _take_away(ns, resource, verb)
@@ -114,7 +115,7 @@ def _take_away(ns: space.Space, resource: str, verb: str) -> None:
 
 
 def test_nothing_was_left_in_the_cluster_by_a_watch_that_failed(
-    ns: space.Space, project: laptop.Project, app_image: str
+    ns: space.Space, project: laptop.Laptop, app_image: str
 ) -> None:
     ns.apply(laptop.deployment(app_image))
     laptop.ready(ns)
