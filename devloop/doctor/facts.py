@@ -208,6 +208,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
         user: The app's user, as the template or devloop.yaml say; None where nobody does.
         read_only: The container's root cannot be written.
         supervised: The service asks for `reload: supervise`.
+        unreachable: What the service wants to be run in the app's container, and only a launcher there could.
         obstacles: Why the agent cannot be put into it.
     """
 
@@ -216,6 +217,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     user: int | None = None
     read_only: bool = False
     supervised: bool = False
+    unreachable: tuple[str, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
 
 

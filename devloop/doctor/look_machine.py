@@ -71,13 +71,18 @@ def _folder(
     rules = ignore.Ignore(sync.source, ignore=sync.ignore, include=sync.include)
     try:
         rules.load()
+        count = _count(sync.source, rules)
     except errors.DevloopError as trouble:
         return facts.Folder(service=service, label=label, error=trouble)
+    except OSError as trouble:
+        # Gone or out of reach in this very moment; the watch that follows would say more.
+        reason = facts.Unknown(f"it cannot be looked through: {trouble.strerror or trouble}")
+        return facts.Folder(service=service, label=label, folders=reason)
     none = rules.repo if isinstance(rules.repo, gitrepo.NoRepo) else None
     return facts.Folder(
         service=service,
         label=label,
-        folders=_count(sync.source, rules),
+        folders=count,
         backend=choice.backend,
         why=choice.why,
         repo=none.detail if none is not None else "",

@@ -31,6 +31,8 @@ _MISSING: Final = "no such file or directory"
 # The image's name changes nothing in what is asked here: whether the pod can be injected at all.
 _IMAGE: Final = "agent"
 
+_POD: Final = model.Where.POD
+
 
 async def look(api: client.Client, service: str, spec: model.Service, seen: facts.Server) -> facts.Workload:
     """Return the facts of a service.
@@ -116,8 +118,19 @@ def template_of(pod: outcome.Tree, service: str, spec: model.Service, seen: fact
         user=_user(before, security, wanted),
         read_only=security.get("readOnlyRootFilesystem") is True,
         supervised=wanted.supervise,
+        unreachable=_unreachable(spec),
         obstacles=tuple(facts.Obstacle(each.code, each.message, each.hint) for each in refusals),
     )
+
+
+def _unreachable(spec: model.Service) -> tuple[str, ...]:
+    """Return what a pod cannot do without the launcher, which `reload: supervise` puts into it."""
+    mode = spec.reload.mode
+    if mode is model.Mode.SUPERVISE:
+        return ()
+    reload = (f"reload: {mode}",) if mode in {model.Mode.SIGNAL, model.Mode.COMMAND} else ()
+    hooks = tuple(f"on_change: {each.name or ' '.join(each.run)}" for each in spec.on_change if each.where is _POD)
+    return reload + hooks
 
 
 def _user(pod: outcome.Tree, security: Mapping[str, Any], wanted: request.Service) -> int | None:

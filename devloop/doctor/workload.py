@@ -105,6 +105,10 @@ def _template(group: str, template: facts.Template, some: Sequence[facts.Pod]) -
         return
     yield Line(group=group, name="container", level=Level.PASS, text=template.container)
     yield _user(group, template, some)
+    if template.unreachable:
+        text = f"nothing can be run in the app's container without a launcher: {', '.join(template.unreachable)}"
+        fix = "set reload: {mode: supervise}, and inject the agent again"
+        yield Line(group=group, name="reload", level=Level.WARN, text=text, fix=fix)
     if any(pod.agent != "absent" for pod in some):
         # It is in already, however that was done.
         return

@@ -10,6 +10,7 @@ import pytest
 
 from devloop.config import load
 from devloop.doctor import facts, look_machine
+from devloop.fs import ignore
 
 YAML = """
 version: 1
@@ -46,6 +47,16 @@ def test_a_tree_that_takes_long_to_count_is_unknown(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(look_machine, "COUNT_S", -1.0)
     found = look_machine.look(project(tmp_path), ("web",)).folders[0]
     assert isinstance(found.folders, facts.Unknown)
+
+
+def test_a_disk_that_fails_is_unknown_and_no_exception(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: ignore.Ignore, folder: str, names: object = None) -> bool:
+        raise OSError(5, "Input/output error")
+
+    loaded = project(tmp_path)
+    monkeypatch.setattr(ignore.Ignore, "enter", fails)
+    found = look_machine.look(loaded, ("web",)).folders[0]
+    assert found.folders == facts.Unknown("it cannot be looked through: Input/output error")
 
 
 def test_polling_that_the_project_asks_for_needs_no_watches(tmp_path: Path) -> None:

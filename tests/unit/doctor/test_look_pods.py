@@ -185,6 +185,17 @@ def test_the_agents_container_is_not_the_apps() -> None:
     assert (found.containers, found.container) == (("app",), "app")
 
 
+def test_what_can_only_be_run_by_a_launcher() -> None:
+    hooks = [{"paths": ["a"], "run": ["pip", "install"]}, {"paths": ["b"], "run": ["make"], "in": "laptop"}]
+    signal = {"mode": "signal", "signal": "HUP"}
+    assert template(deployment(APP), reload=signal, on_change=hooks).unreachable == (
+        "reload: signal",
+        "on_change: pip install",
+    )
+    assert template(deployment(APP), reload="supervise", on_change=hooks).unreachable == ()
+    assert template(deployment(APP)).unreachable == ()
+
+
 def test_a_read_only_root_and_a_supervised_app() -> None:
     security = {**APP["securityContext"], "readOnlyRootFilesystem": True}
     found = template(deployment({**APP, "securityContext": security}), reload="supervise", command=["run"])

@@ -118,6 +118,12 @@ def test_the_user(user: int | None, uid: facts.Maybe[int], level: Level, part: s
     assert found.level is level and part in found.fix
 
 
+def test_what_needs_a_launcher_is_told() -> None:
+    template = facts.Template(container="app", containers=("app",), user=1000, unreachable=("reload: signal",))
+    found = of(service(pod(), template=template))["reload"]
+    assert found.level is Level.WARN and "reload: signal" in found.text and "supervise" in found.fix
+
+
 def test_no_agent_yet_fails_and_says_how_to_get_it_in() -> None:
     found = of(service(pod(agent="absent", hello=None)))["way in"]
     assert (found.level, found.code) == (Level.FAIL, "DL0760")
