@@ -107,7 +107,7 @@ class Agent:
         states = await self.in_thread(self._root_states)
         return messages.AgentHello(
             minor=version.MINOR,
-            features=version.FEATURES,
+            features=version.FEATURES | {version.RUNS} if self._launcher.reachable else version.FEATURES,
             version=__version__,
             boot_id=self._boot_id,
             epoch=self._claim.epoch,

@@ -74,6 +74,11 @@ class Launcher:
             group.create_task(self._pass_output_on())
             await self._follow_batches()
 
+    @property
+    def reachable(self) -> bool:
+        """The app and its hooks can be run from here."""
+        return self._place.reachable
+
     # ---- what the session says ------------------------------------------------------------------------------
 
     def configure(self, spec: messages.AppSpec) -> None:

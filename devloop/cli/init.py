@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 
@@ -17,9 +18,17 @@ EXISTS_CODE = "DL0209"
 @click.command("init", cls=options.Verb)
 @click.option("-y", "--yes", is_flag=True, help="Write without asking.")
 @click.option("--force", is_flag=True, help="Replace a devloop.yaml that is there.")
+@click.option(
+    "--workload", default="", metavar="KIND/NAME", help="Write it for this workload, after a look at its pod."
+)
+@click.option("--container", default="", metavar="NAME", help="Which of its containers.")
 @options.pass_settings
-def command(settings: options.Settings, yes: bool, force: bool) -> int:
-    """Look at this folder and write a commented devloop.yaml that works as it is."""
+def command(settings: options.Settings, yes: bool, force: bool, workload: str, container: str) -> int:
+    """Look at this folder and write a commented devloop.yaml that works as it is.
+
+    Without --workload it is for a folder on this machine; with it, for the cluster: command, folder and user are those
+    of the pod that runs.
+    """
     path = _destination(settings)
     folder = os.path.dirname(path)
     if os.path.lexists(path) and not force:
@@ -30,18 +39,46 @@ def command(settings: options.Settings, yes: bool, force: bool) -> int:
         here = init.look(folder)
     except OSError as error:
         raise errors.LocalError(f"the folder {folder} cannot be read: {error.strerror}") from None
-    output.human(settings, _found(detect.guess(here)))
+    seen = _look_into_cluster(settings, workload, container) if workload else None
+    guess = detect.guess(here)
+    output.human(settings, _found(guess if seen is None else detect.in_cluster(guess, seen)))
     # Without a terminal there is nobody to ask, and a new file takes nothing from anyone.
     ask = not yes and sys.stdin.isatty()
     if ask and not click.confirm(f"Write {os.path.basename(path)}?", default=True, err=True):
         output.human(settings, "nothing was written")
         return int(errors.Exit.ERROR)
-    _write(path, init.render(folder, here))
+    _write(path, init.render(folder, here, seen))
     output.human(settings, f"wrote {os.path.relpath(path)}")
     if here.in_git:
         _ignore(settings, folder)
-    output.human(settings, "next: devloop watch")
+    output.human(settings, "next: devloop watch" if seen is None else "next: devloop inject, then devloop watch")
     return int(errors.Exit.OK)
+
+
+def _look_into_cluster(settings: options.Settings, workload: str, container: str) -> detect.InCluster:
+    # Late: only this needs the cluster's client, which takes longer to import than all else here.
+    from devloop.kube import client, config, observe, workloads
+
+    reference = workloads.parse(workload)
+    choice = config.Choice(kubeconfig=settings.kubeconfig, context=settings.context, namespace=settings.namespace)
+    cluster = config.load(choice)
+
+    async def look() -> observe.Running:
+        async with client.connect(cluster, lambda: config.load(choice)) as api:
+            return await observe.running(api, reference, container)
+
+    found = asyncio.run(look())
+    ids = [str(each) for each in (found.uid, found.gid) if each is not None]
+    return detect.InCluster(
+        workload=str(reference),
+        namespace=cluster.namespace,
+        context=cluster.context,
+        container="" if found.is_only else found.container,
+        command=found.command,
+        cwd=found.cwd,
+        user=":".join(ids) if found.uid else "",
+        ports=found.ports,
+    )
 
 
 def _destination(settings: options.Settings) -> str:

@@ -68,6 +68,43 @@ class Guess(msgspec.Struct, frozen=True):
     ignore: tuple[str, ...] = ()
 
 
+class InCluster(msgspec.Struct, frozen=True):
+    """What runs in the cluster, as far as that is known.
+
+    Attributes:
+        workload: KIND/NAME.
+        namespace: Where it is.
+        context: The kube context.
+        container: Its name; empty where the pod has one only.
+        command: What its first process runs; empty where unknown.
+        cwd: Where it runs; empty where unknown.
+        user: `UID` or `UID:GID`; empty where unknown.
+        ports: What the manifest names.
+    """
+
+    workload: str
+    namespace: str
+    context: str
+    container: str = ""
+    command: tuple[str, ...] = ()
+    cwd: str = ""
+    user: str = ""
+    ports: tuple[int, ...] = ()
+
+
+def in_cluster(made: Guess, seen: InCluster) -> Guess:
+    """Return a guess corrected by what really runs."""
+    return msgspec.structs.replace(
+        made,
+        service=seen.workload.partition("/")[2],
+        found_in=seen.workload if seen.command else made.found_in,
+        command=seen.command or made.command,
+        shell=made.shell and not seen.command,
+        to=seen.cwd if seen.cwd not in {"", "/"} else made.to,
+        ports=seen.ports or made.ports,
+    )
+
+
 def guess(here: Here) -> Guess:
     """Return what devloop.yaml can say about what is here."""
     made = _by_language(here)

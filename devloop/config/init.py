@@ -40,15 +40,17 @@ def git_root(folder: str) -> str:
     return folder
 
 
-def render(folder: str, here: detect.Here) -> str:
+def render(folder: str, here: detect.Here, seen: detect.InCluster | None = None) -> str:
     """Return the text of a devloop.yaml.
 
     Args:
         folder: The project's folder; its name is the project's.
         here: What is in it.
+        seen: The workload that it is for; None for a target on this machine.
     """
-    found = detect.guess(here)
-    return "\n".join([*_head(load.name_of(folder)), *_service(found, here), *_tail()]) + "\n"
+    found = detect.guess(here) if seen is None else detect.in_cluster(detect.guess(here), seen)
+    where = _on_this_machine(found) if seen is None else _in_cluster(seen, found)
+    return "\n".join([*_head(load.name_of(folder), seen), *_service(found, here, where), *_tail()]) + "\n"
 
 
 def missing_ignores(text: str) -> list[str]:
@@ -63,31 +65,63 @@ def add_ignores(text: str, lines: Iterable[str]) -> str:
     return text + gap + "".join(f"{line}\n" for line in lines)
 
 
-def _head(name: str) -> list[str]:
+def _head(name: str, seen: detect.InCluster | None) -> list[str]:
+    if seen is None:
+        cluster = [
+            "# For a cluster: the only kube context that this project may use, and your namespace there.",
+            "# context: dev-cluster",
+            "# namespace: ${USER}",
+        ]
+    else:
+        cluster = [
+            "# The only kube context that this project may use, and the namespace there; ${USER} is yours.",
+            f"context: {_word(seen.context)}",
+            f"namespace: {_word(seen.namespace)}",
+        ]
     return [
         "# Written by `devloop init` after a look at this folder. `devloop watch` syncs it and runs the app.",
         "# All keys: `devloop config schema`. What is yours alone: devloop.local.yaml, laid over this.",
         "version: 1",
         f"name: {_word(name)}",
         "",
-        "# For a cluster: the only kube context that this project may use, and your namespace there.",
-        "# context: dev-cluster",
-        "# namespace: ${USER}",
+        *cluster,
         "",
         "services:",
     ]
 
 
-def _service(found: detect.Guess, here: detect.Here) -> list[str]:
+def _on_this_machine(found: detect.Guess) -> list[str]:
     port = found.ports[0] if found.ports else 8000
     return [
-        f"  {found.service}:",
         "    # The target is a folder on this machine: the app runs there, and no cluster is needed.",
         f"    target: {{local: ./.devloop/{found.service}}}",
         "    # In your Argo CD environment, name the workload instead of the target:",
         f"    # workload: deployment/{found.service}",
         f"    # container: {found.service}",
         f'    # ports: ["{port}"]                  # the pod\'s ports on localhost',
+    ]
+
+
+def _in_cluster(seen: detect.InCluster, found: detect.Guess) -> list[str]:
+    lines = ["    # The pods of this workload, once the agent is in its manifest: see `devloop inject --help`."]
+    lines.append(f"    workload: {_word(seen.workload)}")
+    if seen.container:
+        lines.append(f"    container: {_word(seen.container)}")
+    if seen.user:
+        lines.append(f'    run_as: "{seen.user}"')
+    if found.ports:
+        lines.append(f"    ports: [{', '.join(map(_port, found.ports))}]")
+    return lines
+
+
+def _port(port: int) -> str:
+    return f'"{port}"'
+
+
+def _service(found: detect.Guess, here: detect.Here, where: list[str]) -> list[str]:
+    return [
+        f"  {found.service}:",
+        *where,
         "",
         *_command(found),
         "    sync:",

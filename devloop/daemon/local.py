@@ -56,6 +56,7 @@ class LocalTarget:
         self, folder: str, tos: Sequence[str], socket_path: str, log_path: str, *, grace_s: float = 0.0
     ) -> None:
         self.name = folder
+        self.container: None = None
         self._folder = folder
         self._tos = tuple(tos)
         self._socket_path = socket_path

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from devloop import errors
+from devloop.daemon import aftermath
 from devloop.kube import client, execute, pods, portforward
 from devloop.transport import dial
 from devloop.wire import websocket
@@ -38,10 +39,13 @@ class PodTarget:
         api: The cluster.
         namespace: The pod's.
         pod: As it was seen first; see `update`.
+        container: The app's; empty for the only one.
     """
 
-    def __init__(self, api: client.Client, namespace: str, pod: pods.Pod) -> None:
+    def __init__(self, api: client.Client, namespace: str, pod: pods.Pod, container: str = "") -> None:
         self.name = pod.name
+        self.container = self
+        self._app = container
         self.uid = pod.uid
         self._api = api
         self._namespace = namespace
@@ -86,6 +90,36 @@ class PodTarget:
                 raise
             # A server that restarts may deny for a moment what it allows.
             raise errors.LinkError(error.message, hint=error.hint, code=error.error_code) from error
+
+    async def run(self, argv: Sequence[str], *, cwd: str, env: dict[str, str], timeout_s: float) -> aftermath.Ran:
+        """Run a command in the app's container, by its image's own shell.
+
+        Args:
+            argv: The command.
+            cwd: Where.
+            env: More variables for it.
+            timeout_s: After this it is given up; Kubernetes has no way to end it.
+
+        Raises:
+            ClusterError: It cannot be run.
+            UsageError: Nobody says which container is the app's.
+        """
+        where = execute.Where(self._namespace, self.name, self._app_container())
+        set_ = [f"{name}={value}" for name, value in env.items()]
+        # Exec has no working folder and no variables of its own.
+        words = ["sh", "-c", 'cd "$0" && exec "$@"', cwd, *(["env", *set_] if set_ else []), *argv]
+        ran = await execute.run(self._api, where, words, timeout_s=timeout_s)
+        return aftermath.Ran(ran.status, ran.stdout, ran.stderr)
+
+    def _app_container(self) -> str:
+        names = [each.name for each in self._pod.containers]
+        if self._app in names or (not self._app and len(names) == 1):
+            return self._app or names[0]
+        raise errors.UsageError(
+            f"which container of {self.name} is the app's: {', '.join(names)}?",
+            hint="add `container: NAME` to the service",
+            code="DL0802",
+        )
 
     async def _until_usable(self) -> None:
         try:

@@ -191,7 +191,7 @@ class PodWatch:
             del self._targets[name]
             await self._owner.remove_replica(name)
         for pod in change.fresh:
-            target = self._targets[pod.name] = podtarget.PodTarget(api, namespace, pod)
+            target = self._targets[pod.name] = podtarget.PodTarget(api, namespace, pod, self._spec.container or "")
             self._owner.add_replica(target)
         self._owner.set_pods(change.states)
         self._seen.set()

@@ -16,16 +16,25 @@ from typing import Any, Protocol
 
 from devloop import errors
 from devloop.core import paths, problem, tree
-from devloop.daemon import claim, manifest, redial, requests, spawning, telling
-from devloop.protocol import laptop, messages, session
+from devloop.daemon import aftermath, claim, manifest, redial, requests, spawning, telling
+from devloop.protocol import laptop, messages, session, version
 from devloop.sync import commands, engine, events, sender
 from devloop.wire import driver, websocket
 
 
 class Target(Protocol):
-    """A way to an agent."""
+    """A way to an agent.
+
+    Attributes:
+        name: The pod, or the local target's folder.
+        container: Where the laptop itself can run what follows a batch, if the agent cannot.
+    """
 
     name: str
+
+    @property
+    def container(self) -> aftermath.Container | None:
+        """The app's container; None where it never is needed."""
 
     def open(self) -> contextlib.AbstractAsyncContextManager[tuple[websocket.WebSocket, bytes]]:
         """Open a connection, with the agent's key."""
@@ -91,6 +100,7 @@ class Replica:
         self._on_findings = on_findings
         self._rewrite = rewrite
         self._publish = publish
+        self._aftermath: aftermath.Aftermath | None = None
         self._driver: driver.Driver | None = None
         self._sender: sender.Sender | None = None
         self._group: asyncio.TaskGroup | None = None
@@ -162,6 +172,12 @@ class Replica:
             self._refuse(obstacle)
             return
         self.hello = hello
+        container = self._target.container
+        if container is not None and version.RUNS not in hello.features:
+            app = self._claimant.app
+            self._aftermath = aftermath.Aftermath(container, app, self._rewrite, self._publish)
+        else:
+            self._aftermath = None
         self._driver.send(claim.answer(hello, self._claimant))
 
     def _refuse(self, error: errors.DevloopError) -> None:
@@ -222,6 +238,8 @@ class Replica:
             names = tuple(paths.from_wire(path) for _, path in ack.overwritten)
             self._publish(events.Drifted(target=self.name, count=len(names), paths=names[:20], overwritten=True))
         self._carry_out(self._brain.acked(self.name, ack, troubles, self._now_s()))
+        if self._aftermath is not None:
+            self._spawn(self._aftermath.acked(ack.batch, applied=not ack.refused))
 
     def _need(self, need: messages.Need) -> None:
         batch = self._flight(need.batch)
@@ -271,6 +289,8 @@ class Replica:
         """Send a batch; it is under way until its ack."""
         if self._sender is not None:
             known = self._brain.replicas[self.name].known
+            if self._aftermath is not None:
+                batch = self._aftermath.keep(batch)
             self._spawn(self._sender.send(batch, lambda root, path: known[root].get(path), self._body_changed))
 
     def cancel(self, number: int, indexes: Sequence[int]) -> None:

@@ -15,3 +15,6 @@ FEATURES: Final = frozenset({"delta", "copy"})
 
 NEEDED: Final = {"Delta": "delta", "Copy": "copy"}
 """Messages that are only sent where both sides name the feature, by the messages' names."""
+
+RUNS: Final = "runs"
+"""What an agent adds to its features that can run hooks and reloads where the app is; else the laptop does."""

@@ -117,6 +117,18 @@ def test_a_change_restarts_the_app_in_place_and_a_crash_waits_for_the_fix(bench:
         assert state["restartCount"] == 0
 
 
+def test_a_hook_runs_in_the_apps_container_also_without_a_launcher(bench: Bench) -> None:
+    script = "import os; open('ran', 'w').write(os.getcwd() + ' ' + open('page.txt').read())"
+    made = bench.make(services=service(on_change=[{"paths": ["page.txt"], "run": ["python3", "-c", script]}]))
+    with project.watching(made) as watch:
+        made.write("web/page.txt", "second")
+        done = watch.until("command_done")
+        assert done["ok"], done
+        made.flush()
+        (pod,) = living(bench.ns)
+        assert bench.ns.read(pod, "/app/ran", shapes.APP) == "/app second"
+
+
 def _until_said(ns: space.Space, pod: str, words: str) -> None:
     """Ask the app in its container until it says what it should; it is away between two starts."""
     script = f"""

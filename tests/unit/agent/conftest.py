@@ -1,3 +1,5 @@
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,3 +12,11 @@ from tests.unit.agent import target
 def box(tmp_path: Path) -> Iterator[target.Target]:
     with target.opened(tmp_path) as subject:
         yield subject
+
+
+@pytest.fixture
+def open_place() -> Iterator[Path]:
+    """A folder that every user can reach, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)

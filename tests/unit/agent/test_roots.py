@@ -3,7 +3,6 @@
 import contextlib
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,14 +14,6 @@ from devloop import errors
 from tests.unit.agent import target
 
 NOBODY = 65534
-
-
-@pytest.fixture
-def open_place() -> Iterator[Path]:
-    """A folder that every user can reach, unlike pytest's own."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        yield Path(folder)
 
 
 @contextlib.contextmanager

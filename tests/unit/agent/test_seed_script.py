@@ -6,8 +6,6 @@ import os
 import shutil
 import stat
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,14 +55,6 @@ class Image:
 
     def copied(self) -> set[str]:
         return {str(path.relative_to(self.data)) for path in self.data.rglob("*") if not path.is_dir()}
-
-
-@pytest.fixture
-def open_place() -> Iterator[Path]:
-    """A folder that every user can reach, unlike pytest's own."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        yield Path(folder)
 
 
 @pytest.fixture

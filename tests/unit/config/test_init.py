@@ -101,3 +101,38 @@ def test_only_what_is_missing_is_added_to_gitignore() -> None:
     assert init.missing_ignores(init.add_ignores("a", init.PRIVATE)) == []
     assert init.add_ignores("a", ["b"]) == "a\nb\n"
     assert init.add_ignores("a\n", ["b"]) == "a\nb\n"
+
+
+SEEN = detect.InCluster(
+    workload="deployment/web",
+    namespace="ann-dev",
+    context="dev",
+    container="app",
+    command=("gunicorn", "app:main"),
+    cwd="/srv/app",
+    user="1000:1000",
+    ports=(8000, 9000),
+)
+
+
+def test_a_file_for_the_cluster_says_what_runs_there(tmp_path: Path) -> None:
+    made = init.render(str(tmp_path), detect.Here(frozenset({"app.py"}), {}), SEEN)
+    config = loaded(made)
+    assert (config.context, config.namespace) == ("dev", "ann-dev")
+    service = config.services["web"]
+    assert (str(service.workload), service.container, service.command) == (
+        "deployment/web",
+        "app",
+        ("gunicorn", "app:main"),
+    )
+    assert (service.sync[0].to, service.target) == ("/srv/app", None)
+    assert "as deployment/web has it" in made
+    assert len(service.ports) == 2
+
+
+def test_what_the_pod_does_not_tell_stays_as_the_folder_has_it(tmp_path: Path) -> None:
+    bare = detect.InCluster("statefulset/db", "ann-dev", "dev", cwd="/")
+    made = init.render(str(tmp_path), detect.Here(frozenset({"app.py"}), {}), bare)
+    service = loaded(made).services["db"]
+    assert (service.command, service.sync[0].to, service.run_as) == (("python3", "app.py"), "/app", None)
+    assert "run_as" not in made and "container" not in made

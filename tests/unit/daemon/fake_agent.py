@@ -12,6 +12,7 @@ from typing import TypeVar, cast
 from devloop import errors
 from devloop.core import entry, ops, tree
 from devloop.core.entry import Entry
+from devloop.daemon import aftermath
 from devloop.protocol import agent, answers, commands, messages, session, version
 from devloop.wire import driver, websocket
 from tests.unit.wire import line
@@ -36,6 +37,8 @@ class FakeAgent:
 
     def __init__(self, tos: Sequence[str] = ("/app",), name: str = "the target") -> None:
         self.name = name
+        self.container: aftermath.Container | None = None
+        self.features = version.FEATURES
         self.tos = tuple(tos)
         self.trees = [tree.Tree() for _ in tos]
         self.tree_id = "tree"
@@ -145,7 +148,7 @@ class FakeAgent:
     def _hello(self) -> messages.AgentHello:
         return messages.AgentHello(
             minor=version.MINOR,
-            features=version.FEATURES,
+            features=self.features,
             version="0.1.0",
             boot_id="boot",
             epoch=self.epoch,

@@ -38,7 +38,9 @@ class Cluster:
         monkeypatch.setattr(dial, "over", self.over)
         monkeypatch.setattr(podtarget, "START_WAIT_S", 0.0)
 
-    async def run(self, api: object, where: execute.Where, argv: Sequence[str]) -> execute.Result:
+    async def run(
+        self, api: object, where: execute.Where, argv: Sequence[str], *, timeout_s: float = 0.0
+    ) -> execute.Result:
         self.ran.append((where, tuple(argv)))
         found = self.results.pop(0) if len(self.results) > 1 else self.results[0]
         if isinstance(found, errors.DevloopError):
@@ -142,3 +144,23 @@ async def test_a_missing_right_is_final_unless_it_was_there_before(cluster: Clus
     with pytest.raises(errors.LinkError, match="you may not"):
         async with target.open():
             pass
+
+
+async def test_a_command_runs_in_the_apps_container_in_its_folder_with_its_variables(cluster: Cluster) -> None:
+    cluster.results = [execute.Result(3, b"out", b"err")]
+    target = podtarget.PodTarget(API, "dev", pod())
+    ran = await target.container.run(["pip", "install"], cwd="/app", env={"A": "b c"}, timeout_s=5.0)
+    assert (ran.status, ran.stdout, ran.stderr) == (3, b"out", b"err")
+    ((where, argv),) = cluster.ran
+    assert where == execute.Where("dev", "web-5d-a", "app")
+    assert argv == ("sh", "-c", 'cd "$0" && exec "$@"', "/app", "env", "A=b c", "pip", "install")
+
+
+async def test_of_several_containers_the_service_must_name_one(cluster: Cluster) -> None:
+    made = test_pods.raw("web-5d-a")
+    made["spec"]["containers"].append({"name": "proxy"})
+    several = pods.view(made)
+    with pytest.raises(errors.UsageError, match="app, proxy"):
+        await podtarget.PodTarget(API, "dev", several).run(["true"], cwd="/", env={}, timeout_s=5.0)
+    await podtarget.PodTarget(API, "dev", several, "proxy").run(["true"], cwd="/", env={}, timeout_s=5.0)
+    assert cluster.ran[-1][0].container == "proxy"

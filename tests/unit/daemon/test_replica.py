@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,9 +15,10 @@ import pytest
 from devloop import errors
 from devloop.core import backoff, entry, tree
 from devloop.core.entry import Entry
-from devloop.daemon import claim, manifest, replica, requests
+from devloop.daemon import aftermath, claim, manifest, replica, requests
 from devloop.fs import body
-from devloop.protocol import answers, messages, session
+from devloop.protocol import answers, messages, session, version
+from devloop.protocol import commands as protocol_commands
 from devloop.state import baseline
 from devloop.sync import commands, dispatch, engine, events, ledger, sender
 from devloop.wire import driver
@@ -487,3 +488,35 @@ async def test_a_body_is_needed_of_what_has_none(bench: Bench) -> None:
         assert "needed of what has none" in down.detail
         bye = await bench.agent.told(session.Closed)
         assert bye.error is not None and "needed" in bye.error.message
+
+
+class Exec:
+    """The app's container, as far as the laptop runs things there."""
+
+    def __init__(self) -> None:
+        self.ran: list[tuple[str, ...]] = []
+        self.more = asyncio.Event()
+
+    async def run(self, argv: Sequence[str], *, cwd: str, env: dict[str, str], timeout_s: float) -> aftermath.Ran:
+        self.ran.append(tuple(argv))
+        self.more.set()
+        return aftermath.Ran(0)
+
+
+@pytest.mark.parametrize("runs", [True, False])
+async def test_hooks_are_run_by_the_agent_or_where_it_cannot_by_the_laptop(bench: Bench, runs: bool) -> None:
+    hook = messages.HookSpec("install", ("pip", "install"), "/app")
+    bench.brain = bench.replica._brain = engine.Engine([ledger.Source()], lambda changes: (hook,))
+    container = bench.agent.container = Exec()
+    if runs:
+        bench.agent.features |= {version.RUNS}
+    bench.put("a", b"content of a")
+    async with running(bench):
+        await bench.in_sync()
+        commit = await bench.agent.told(protocol_commands.CommitBatch)
+        if runs:
+            assert (commit.hooks, container.ran) == ((hook,), [])
+        else:
+            async with asyncio.timeout(20):
+                await container.more.wait()
+            assert (commit.hooks, commit.reload, container.ran) == ((), False, [("pip", "install")])
