@@ -177,6 +177,7 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True):
         why: The event that tells the reason; empty where none does.
         hello: What the agent says, or why it could not be asked; None where there is none that runs.
         uid: The app's user, as a command in its container has it.
+        shell: The app's image has one.
         places: Its synced folders; empty where no command was run.
     """
 
@@ -188,6 +189,7 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     hello: Hello | errors.DevloopError | Unknown | None = None
     uid: Maybe[int] = Unknown("not tried")
+    shell: Maybe[bool] = Unknown("the app does not run")
     places: tuple[Place, ...] = ()
 
 
@@ -208,7 +210,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
         user: The app's user, as the template or devloop.yaml say; None where nobody does.
         read_only: The container's root cannot be written.
         supervised: The service asks for `reload: supervise`.
-        unreachable: What the service wants to be run in the app's container, and only a launcher there could.
+        by_exec: What the service wants to be run in the app's container, where no launcher does it.
         obstacles: Why the agent cannot be put into it.
     """
 
@@ -217,7 +219,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     user: int | None = None
     read_only: bool = False
     supervised: bool = False
-    unreachable: tuple[str, ...] = ()
+    by_exec: tuple[str, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
 
 

@@ -1,7 +1,7 @@
 """Looks at one service in the cluster: its workload, its pods, their agents, what is in the synced folders.
 
-Reads objects, asks running agents for their hello, and runs three harmless commands in the app's container: `id -u`,
-`test -w` and `du`. Changes nothing. Whatever cannot be found out becomes an `Unknown` with its reason.
+Reads objects, asks running agents for their hello, and runs harmless commands in the app's container: `id -u`,
+`sh -c :`, `test -w` and `du`. Changes nothing. Whatever cannot be found out becomes an `Unknown` with its reason.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ COMMAND_S: Final = 10.0
 _MOST_BYTES: Final = 64 * 1024
 # How container runtimes say that there is no such program (runc, crun).
 _MISSING: Final = "no such file or directory"
+_LACKS: Final = "the image has no"
 # The image's name changes nothing in what is asked here: whether the pod can be injected at all.
 _IMAGE: Final = "agent"
 
@@ -118,13 +119,13 @@ def template_of(pod: outcome.Tree, service: str, spec: model.Service, seen: fact
         user=_user(before, security, wanted),
         read_only=security.get("readOnlyRootFilesystem") is True,
         supervised=wanted.supervise,
-        unreachable=_unreachable(spec),
+        by_exec=_by_exec(spec),
         obstacles=tuple(facts.Obstacle(each.code, each.message, each.hint) for each in refusals),
     )
 
 
-def _unreachable(spec: model.Service) -> tuple[str, ...]:
-    """Return what a pod cannot do without the launcher, which `reload: supervise` puts into it."""
+def _by_exec(spec: model.Service) -> tuple[str, ...]:
+    """Return what is run by exec for want of the launcher that `reload: supervise` puts into a pod."""
     mode = spec.reload.mode
     if mode is model.Mode.SUPERVISE:
         return ()
@@ -163,8 +164,8 @@ async def _pod(
     if said is not None:
         seen = msgspec.structs.replace(seen, hello=said.result())
     if inside is not None:
-        uid, places = inside.result()
-        seen = msgspec.structs.replace(seen, uid=uid, places=places)
+        uid, shell, places = inside.result()
+        seen = msgspec.structs.replace(seen, uid=uid, shell=shell, places=places)
     return seen
 
 
@@ -179,12 +180,16 @@ async def _hello(api: client.Client, pod: pods.Pod) -> facts.Hello | errors.Devl
 
 async def _inside(
     api: client.Client, pod: str, container: str, spec: model.Service
-) -> tuple[facts.Maybe[int], tuple[facts.Place, ...]]:
+) -> tuple[facts.Maybe[int], facts.Maybe[bool], tuple[facts.Place, ...]]:
     """Look at the synced folders from within the app's container, one command after the other."""
     where = execute.Where(api.namespace, pod, container)
     found = await _run(api, where, "id", "-u")
     uid = found if isinstance(found, facts.Unknown) else _number(found, "id -u")
-    return uid, tuple([await _place(api, where, sync.to) for sync in spec.sync])
+    tried = await _run(api, where, "sh", "-c", ":")
+    shell: facts.Maybe[bool] = tried.status == 0 if isinstance(tried, execute.Result) else tried
+    if isinstance(tried, facts.Unknown) and tried.reason.startswith(_LACKS):
+        shell = False
+    return uid, shell, tuple([await _place(api, where, sync.to) for sync in spec.sync])
 
 
 async def _place(api: client.Client, where: execute.Where, to: str) -> facts.Place:
@@ -211,7 +216,7 @@ async def _run(api: client.Client, where: execute.Where, *argv: str) -> execute.
         return await execute.run(api, where, argv, timeout_s=COMMAND_S, max_bytes=_MOST_BYTES)
     except errors.ExecError as error:
         if _MISSING in error.message or "executable file not found" in error.message:
-            return facts.Unknown(f"the image has no `{argv[0]}` to find it out with")
+            return facts.Unknown(f"{_LACKS} `{argv[0]}` to find it out with")
         return facts.Unknown(error.message)
     except errors.DevloopError as error:
         return facts.Unknown(error.message)

@@ -105,16 +105,27 @@ def _template(group: str, template: facts.Template, some: Sequence[facts.Pod]) -
         return
     yield Line(group=group, name="container", level=Level.PASS, text=template.container)
     yield _user(group, template, some)
-    if template.unreachable:
-        text = f"nothing can be run in the app's container without a launcher: {', '.join(template.unreachable)}"
-        fix = "set reload: {mode: supervise}, and inject the agent again"
-        yield Line(group=group, name="reload", level=Level.WARN, text=text, fix=fix)
+    if template.by_exec:
+        yield _by_exec(group, template, some)
     if any(pod.agent != "absent" for pod in some):
         # It is in already, however that was done.
         return
     for each in template.obstacles:
         if each.code not in {"DL0802", "DL0803"}:
             yield Line(group=group, name="pod", level=Level.WARN, text=each.message, fix=each.fix, code=each.code)
+
+
+def _by_exec(group: str, template: facts.Template, some: Sequence[facts.Pod]) -> Line:
+    """Return whether hooks and reloads can be run in the app's container, which needs a shell there."""
+    wanted = ", ".join(template.by_exec)
+    if any(pod.shell is False for pod in some):
+        text = f"the app's image has no shell to run it with: {wanted}"
+        fix = "set reload: {mode: supervise}, and inject the agent again: the launcher brings a shell of its own"
+        return Line(group=group, name="reload", level=Level.WARN, text=text, fix=fix)
+    unsure = next((pod.shell for pod in some if isinstance(pod.shell, facts.Unknown)), None)
+    if unsure is not None:
+        return report.unknown(group, "reload", f"whether the app's image has a shell to run it with: {wanted}")
+    return Line(group=group, name="reload", level=Level.PASS, text=f"by exec in the app's container: {wanted}")
 
 
 def _user(group: str, template: facts.Template, some: Sequence[facts.Pod]) -> Line:

@@ -40,6 +40,7 @@ class Inside:
         self.answers: dict[str, execute.Result | errors.DevloopError] = {
             "id": execute.Result(0, b"1000\n", b""),
             "test": execute.Result(0, b"", b""),
+            "sh": execute.Result(0, b"", b""),
             "du": execute.Result(1, b"120\t/app\n", b"du: cannot read /app/x\n"),
         }
         self.hello: facts.Hello | errors.DevloopError = HELLO
@@ -93,16 +94,18 @@ async def test_a_pod_with_a_running_agent(api: client.Client, inside: Inside) ->
     assert (pod.agent, pod.hello, pod.uid) == ("running", HELLO, 1000)
     # What du cannot read it says, and counts the rest.
     assert pod.places == (facts.Place("/app", True, 120),)
-    assert inside.ran[1] == ("web-5d-x", "app", "test", "-w", "/app")
+    assert ("web-5d-x", "app", "test", "-w", "/app") in inside.ran
+    assert pod.shell is True
     assert found.template is not None and (found.template.container, found.template.user) == ("app", 1000)
 
 
 async def test_an_image_without_these_programs_is_unknown(api: client.Client, inside: Inside) -> None:
     missing = 'exec: "test": executable file not found in $PATH'
-    inside.answers = dict.fromkeys(("id", "test", "du"), errors.ExecError(f"test could not be run: {missing}"))
+    inside.answers = dict.fromkeys(("id", "test", "du", "sh"), errors.ExecError(f"test could not be run: {missing}"))
     inside.answers["du"] = errors.ForbiddenError("you may not create pods/exec")
     (pod,) = (await look(api)).pods
     assert pod.uid == facts.Unknown("the image has no `id` to find it out with")
+    assert pod.shell is False
     assert pod.places == (
         facts.Place(
             "/app",
@@ -185,15 +188,15 @@ def test_the_agents_container_is_not_the_apps() -> None:
     assert (found.containers, found.container) == (("app",), "app")
 
 
-def test_what_can_only_be_run_by_a_launcher() -> None:
+def test_what_is_run_by_exec_where_no_launcher_is() -> None:
     hooks = [{"paths": ["a"], "run": ["pip", "install"]}, {"paths": ["b"], "run": ["make"], "in": "laptop"}]
     signal = {"mode": "signal", "signal": "HUP"}
-    assert template(deployment(APP), reload=signal, on_change=hooks).unreachable == (
+    assert template(deployment(APP), reload=signal, on_change=hooks).by_exec == (
         "reload: signal",
         "on_change: pip install",
     )
-    assert template(deployment(APP), reload="supervise", on_change=hooks).unreachable == ()
-    assert template(deployment(APP)).unreachable == ()
+    assert template(deployment(APP), reload="supervise", on_change=hooks).by_exec == ()
+    assert template(deployment(APP)).by_exec == ()
 
 
 def test_a_read_only_root_and_a_supervised_app() -> None:

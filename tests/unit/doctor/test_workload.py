@@ -118,10 +118,15 @@ def test_the_user(user: int | None, uid: facts.Maybe[int], level: Level, part: s
     assert found.level is level and part in found.fix
 
 
-def test_what_needs_a_launcher_is_told() -> None:
-    template = facts.Template(container="app", containers=("app",), user=1000, unreachable=("reload: signal",))
-    found = of(service(pod(), template=template))["reload"]
-    assert found.level is Level.WARN and "reload: signal" in found.text and "supervise" in found.fix
+@pytest.mark.parametrize(
+    ("shell", "level"),
+    [(True, Level.PASS), (False, Level.WARN), (facts.Unknown("the app does not run"), Level.UNKNOWN)],
+)
+def test_what_is_run_by_exec_needs_a_shell(shell: facts.Maybe[bool], level: Level) -> None:
+    template = facts.Template(container="app", containers=("app",), user=1000, by_exec=("reload: signal",))
+    found = of(service(pod(shell=shell), template=template))["reload"]
+    assert found.level is level and "reload: signal" in found.text
+    assert ("supervise" in found.fix) is (shell is False)
 
 
 def test_no_agent_yet_fails_and_says_how_to_get_it_in() -> None:
