@@ -42,6 +42,7 @@ VERBS: Final[dict[str, dict[str, str]]] = {
         "inject": "Put the agent into manifests, or take it out.",
     },
     "Look into it": {
+        "doctor": "Check this machine, the cluster and the services.",
         "ignored": "Say why a path is shipped or not.",
         "explain": "Say what an error code means and what to do.",
         "config": "Check devloop.yaml, or print its schema.",

@@ -155,7 +155,7 @@ class Daemon:
         shared = cluster.Shared(choice)
         for each in some:
             self._pod_watches[each.name] = podwatch.PodWatch(
-                each.spec, shared.client, each, self.bus.publisher(each.name)
+                each.spec, shared.client, each, self.bus.publisher(each.name), once=asked.once
             )
 
     def _chosen(self) -> Mapping[str, model.Service]:

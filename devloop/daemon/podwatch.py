@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
@@ -16,7 +17,7 @@ import msgspec
 
 from devloop import errors
 from devloop.config import model
-from devloop.daemon import podtarget, replica
+from devloop.daemon import podtarget, podtrouble, replica
 from devloop.kube import access, client, paths, pods, watch, workloads
 from devloop.sync import events
 
@@ -32,6 +33,15 @@ RIGHTS: Final = (
 )
 
 _OVER: Final = frozenset({"Succeeded", "Failed"})
+
+# How often it is looked why there is nobody to sync to: what an event tells comes a moment after the state.
+LOOK_S: Final = 2.0
+# How long a watch that is to end by itself waits for a pod with an agent, such as one that a rollout is just making.
+GIVE_UP_S: Final = 15.0
+
+CONTAINER_CODE: Final = "DL0802"
+NOBODY_CODE: Final = "DL0760"
+BLOCKED_CODE: Final = "DL0761"
 
 
 class Owner(Protocol):
@@ -89,6 +99,7 @@ class PodWatch:
         cluster: Connects to the cluster, once for all services.
         owner: The service.
         publish: Where events go.
+        once: It is to end by itself: what will not change without a person is an error, and not waited for.
     """
 
     def __init__(
@@ -97,6 +108,8 @@ class PodWatch:
         cluster: Callable[[], contextlib.AbstractAsyncContextManager[client.Client]],
         owner: Owner,
         publish: Callable[[events.Event], None],
+        *,
+        once: bool = False,
     ) -> None:
         self._spec = spec
         self._cluster = cluster
@@ -104,13 +117,16 @@ class PodWatch:
         self._publish = publish
         self._pods: dict[str, pods.Pod] = {}
         self._targets: dict[str, podtarget.PodTarget] = {}
+        self._once = once
         self._told = ""
+        self._seen = asyncio.Event()
 
     async def run(self) -> None:
         """Follow the pods until cancelled.
 
         Raises:
-            DevloopError: The workload does not exist, or what is needed is not allowed.
+            DevloopError: The workload or its container does not exist, or what is needed is not allowed; in a watch
+                that is to end by itself also that there is nobody to sync to.
         """
         async with self._cluster() as api:
             namespace = api.namespace
@@ -120,16 +136,27 @@ class PodWatch:
             seen = watch.Watch(
                 api, paths.of("v1", "pods", namespace), {key: text for key, text in query.items() if text}
             )
-            async with contextlib.aclosing(seen.events()) as stream:
-                async for event in stream:
-                    if self._take(event, wanted):
-                        await self._follow(api, namespace)
+            failed: errors.DevloopError | None = None
+            try:
+                async with asyncio.TaskGroup() as group:
+                    looking = group.create_task(self._look(api, namespace))
+                    async with contextlib.aclosing(seen.events()) as stream:
+                        async for event in stream:
+                            if self._take(event, wanted):
+                                await self._follow(api, namespace)
+                    looking.cancel()
+            except* errors.DevloopError as several:
+                failed = errors.first(several)
+            if failed is not None:
+                raise failed
 
     async def _resolve(self, api: client.Client, namespace: str) -> workloads.Wanted:
         if self._spec.workload is None:
             return workloads.of_labels(self._spec.selector or {})
         reference = workloads.parse(str(self._spec.workload))
-        return workloads.of_workload(reference, await api.find(reference.path(namespace)))
+        raw = await api.find(reference.path(namespace))
+        _check_container(raw, self._spec.container or "", str(reference))
+        return workloads.of_workload(reference, raw)
 
     def _take(self, event: watch.Event, wanted: workloads.Wanted) -> bool:
         """Take up what the watch says; say whether the pods may be others now."""
@@ -167,24 +194,57 @@ class PodWatch:
             target = self._targets[pod.name] = podtarget.PodTarget(api, namespace, pod)
             self._owner.add_replica(target)
         self._owner.set_pods(change.states)
-        self._tell(change)
+        self._seen.set()
 
-    def _tell(self, change: Change) -> None:
-        """Say when there is nobody to sync to, and why."""
-        if self._targets:
-            self._told = ""
-            return
+    async def _look(self, api: client.Client, namespace: str) -> None:
+        """Say when there is nobody to sync to, and why: at once where that is news, and again when more is known.
+
+        Raises:
+            ClusterError: It is so, and the watch is to end by itself.
+        """
+        loop = asyncio.get_running_loop()
+        await self._seen.wait()
+        since_s = loop.time()
+        while True:
+            self._seen.clear()
+            trouble, lasting = await self._trouble(api, namespace)
+            if trouble is None:
+                self._told, since_s = "", loop.time()
+            elif self._once and (lasting or loop.time() - since_s > GIVE_UP_S):
+                raise trouble
+            else:
+                self._say(_notice(trouble))
+            with contextlib.suppress(TimeoutError):
+                # Where all is well there is nothing to look at before something changes.
+                async with asyncio.timeout(None if trouble is None else LOOK_S):
+                    await self._seen.wait()
+
+    async def _trouble(self, api: client.Client, namespace: str) -> tuple[errors.ClusterError | None, bool]:
+        """Return why nobody can be synced to, None where somebody can; and whether only a person can change that."""
+        change = decide(self._pods.values(), {name: target.uid for name, target in self._targets.items()})
         whose = str(self._spec.workload) if self._spec.workload is not None else "the selector"
-        if not change.stragglers:
-            message, hint = (
-                f"{whose} has no pods",
-                "is it scaled to zero, or waiting for a quota? `kubectl describe` it",
-            )
-        else:
+        some = [target.pod for target in self._targets.values()]
+        for pod in some:
+            if pod.blocked:
+                return await _blocked(api, namespace, pod), True
+        for pod in some:
+            if pod.is_stranded:
+                hint = f"`kubectl describe pod {pod.name}` and `kubectl logs {pod.name} -c {pod.agent.name}` tell more"
+                return errors.ClusterError(f"{pod.name}: {pod.state}", hint=hint, code=BLOCKED_CODE), False
+        if some:
+            return None, False
+        if change.stragglers:
             first = ", ".join(f"{name} ({why})" for name, why in list(change.stragglers.items())[:3])
-            message = f"no pod of {whose} has an agent: {first}"
-            hint = "add it to the manifests with `devloop inject`"
-        self._say(events.Notice(level=events.Level.WARNING, message=message, hint=hint, code="DL0760"))
+            hint = "add it to the manifests with `devloop inject`; `devloop doctor` tells what is in the way"
+            return errors.ClusterError(f"no pod of {whose} has an agent: {first}", hint=hint, code=NOBODY_CODE), False
+        name = str(self._spec.workload.name) if self._spec.workload is not None else ""
+        why = await podtrouble.of_workload(api, namespace, name) if name else ""
+        hint = "is it scaled to zero? `kubectl describe` it"
+        if why:
+            hint = "`kubectl describe quota` shows what uses a quota" if "quota" in why else "mend that, or ask for it"
+        return errors.ClusterError(
+            f"{whose} has no pods{f': {why}' if why else ''}", hint=hint, code=NOBODY_CODE
+        ), False
 
     def _say(self, notice: events.Notice) -> None:
         if notice.message != self._told:
@@ -195,6 +255,41 @@ class PodWatch:
     def serving(self) -> pods.Pod | None:
         """The pod that serves ports and exec; None where none can."""
         return pods.choose(self._pods.values())
+
+
+def _notice(error: errors.ClusterError) -> events.Notice:
+    return events.Notice(level=events.Level.WARNING, message=error.message, hint=error.hint, code=error.error_code)
+
+
+async def _blocked(api: client.Client, namespace: str, pod: pods.Pod) -> errors.ClusterError:
+    """Return the error of a pod whose agent cannot start, with the words of the event that says why."""
+    why = await podtrouble.of_pod(api, namespace, pod.name)
+    # The state of a container tells the whole reason only in the moment before it waits for the next try.
+    told = "" if not why or why in pod.blocked or _tail(pod.blocked) in why else f" ({why})"
+    hint = f"`kubectl describe pod {pod.name}` tells more"
+    if "Image" in pod.blocked:
+        hint = "check the image's name and tag, and whether the cluster may pull it (imagePullSecrets)"
+    return errors.ClusterError(f"{pod.name} does not start: {pod.blocked}{told}", hint=hint, code=BLOCKED_CODE)
+
+
+def _tail(blocked: str) -> str:
+    return blocked.rpartition("desc = ")[2]
+
+
+def _check_container(raw: client.Object, wanted: str, whose: str) -> None:
+    """Raise where the service names a container that its workload's pods do not have.
+
+    Raises:
+        NotThereError: With the names that there are.
+    """
+    spec = raw.get("spec") or {}
+    template = (spec.get("template") or {}).get("spec") or spec
+    known = [str(each.get("name")) for each in template.get("containers") or []]
+    app = [name for name in known if not name.startswith(pods.AGENT)]
+    if wanted and app and wanted not in app:
+        near = difflib.get_close_matches(wanted, app, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(app)}"
+        raise errors.NotThereError(f"the pods of {whose} have no container {wanted}", hint=hint, code=CONTAINER_CODE)
 
 
 async def _check_rights(api: client.Client, namespace: str) -> None:

@@ -18,6 +18,23 @@ AGENT: Final = "devloop-agent"
 # Labels that controllers put on the pods of one version of a workload, the first that is there counts.
 _REVISIONS: Final = ("pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash")
 
+# What a container waits for without end, until somebody changes the pod or the cluster (kubernetes:
+# pkg/kubelet/images/types.go, pkg/kubelet/container/sync_result.go).
+_STUCK: Final = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "ImageInspectError",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+    }
+)
+# An init container that fails again and again; an app that does is synced to, because a fix may be pushed into it.
+_STUCK_AT_START: Final = _STUCK | {"CrashLoopBackOff"}
+_NOWHERE: Final = "Unschedulable"
+
 
 class Phase(enum.StrEnum):
     """How far a container is."""
@@ -70,6 +87,8 @@ class Pod(msgspec.Struct, frozen=True):
         terminating: It is being deleted.
         agent: The agent's container.
         containers: The app's containers, in their order.
+        blocked: Why its agent cannot start before somebody mends it: a container, the kubelet's reason, and what it
+            adds; empty where nothing is known to be in its way.
     """
 
     name: str
@@ -83,6 +102,7 @@ class Pod(msgspec.Struct, frozen=True):
     terminating: bool
     agent: Container
     containers: tuple[Container, ...]
+    blocked: str = ""
 
     @property
     def is_usable(self) -> bool:
@@ -90,16 +110,30 @@ class Pod(msgspec.Struct, frozen=True):
         return self.agent.phase is Phase.RUNNING and not self.terminating
 
     @property
+    def is_stranded(self) -> bool:
+        """Its agent does not run, and may or may not do so by itself: no node takes the pod, or the agent crashes."""
+        if self.is_usable or self.agent.phase is Phase.ABSENT:
+            return False
+        return self.detail.startswith(_NOWHERE) or self.agent.detail.startswith("CrashLoopBackOff")
+
+    @property
     def state(self) -> str:
         """What to tell people of it, in a few words."""
         if self.terminating:
             return "terminating"
         if self.agent.phase is not Phase.RUNNING:
-            return _agent_state(self.agent)
+            return self._without_agent()
         crashed = next((each for each in self.containers if each.phase is not Phase.RUNNING), None)
         if crashed is not None:
             return f"{crashed.name} {crashed.detail or crashed.phase}"
         return "ready" if self.ready else "not ready"
+
+    def _without_agent(self) -> str:
+        nowhere = self.detail if self.detail.startswith(_NOWHERE) else ""
+        other = self.blocked if not self.blocked.startswith(f"{self.agent.name}:") else ""
+        if self.agent.phase is Phase.WAITING and (other or nowhere):
+            return f"the agent waits: {other or nowhere}"
+        return _agent_state(self.agent)
 
 
 def view(raw: Mapping[str, Any]) -> Pod:
@@ -127,6 +161,7 @@ def view(raw: Mapping[str, Any]) -> Pod:
             for each in _list(spec, "containers")
             if not _is_agent(each)
         ),
+        blocked=_blocked(status),
     )
 
 
@@ -151,6 +186,18 @@ def _agent(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
     ]
     running = [each for each in found if each.phase is Phase.RUNNING]
     return (running or found or [Container(AGENT, Phase.ABSENT)])[-1]
+
+
+def _blocked(status: Mapping[str, Any]) -> str:
+    """Return why the agent cannot start: the app's own container counts only where it is before the agent."""
+    for kind in ("initContainerStatuses", "containerStatuses"):
+        for each in _list(status, kind):
+            told = _map(_map(each, "state"), "waiting")
+            before = kind == "initContainerStatuses" and not _is_agent(each)
+            if str(told.get("reason")) in (_STUCK_AT_START if before else _STUCK) and (before or _is_agent(each)):
+                ended = _map(_map(each, "lastState"), "terminated")
+                return f"{each.get('name')}: {_joined(told.get('reason'), told.get('message'), _exit(ended))}"
+    return ""
 
 
 def _is_agent(container: Mapping[str, Any]) -> bool:

@@ -365,13 +365,16 @@ CODES: Final[dict[str, Code]] = {
     ),
     "DL0760": Code(
         "no pod to sync to",
-        "The workload has no pods, or none of them has an agent in it. devloop goes on looking.",
-        "Scale the workload up, or put the agent into its manifests with `devloop inject`.",
+        "The workload has no pods, or none of them has an agent in it. devloop goes on looking; with --once it gives up "
+        "after a while.",
+        "Scale the workload up, or put the agent into its manifests with `devloop inject`. `devloop doctor` tells more.",
     ),
     "DL0761": Code(
         "the agent of a pod does not run",
-        "The pod is there and its agent's container is not running: the message says what the kubelet says of it.",
-        "`kubectl describe pod` tells more: an image that cannot be pulled, a volume. devloop goes on by itself.",
+        "The pod is there and its agent's container is not running: the message says what the kubelet says of it. It "
+        "may be another container that must run before it, such as the one that seeds from the app's image.",
+        "`kubectl describe pod` tells more: an image that cannot be pulled, a volume. devloop goes on by itself once it "
+        "is mended; with --once it ends.",
     ),
     "DL0762": Code(
         "the agent of a pod gives no key",

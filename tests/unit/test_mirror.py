@@ -12,6 +12,7 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "devloop/core/appevents.py": "values without behaviour; core/test_supervisor.py feeds and expects every one",
     "devloop/core/appstate.py": "values without behaviour; core/test_supervisor.py",
     "devloop/daemon/context.py": "values without behaviour; daemon/service_bench.py makes one for every service",
+    "devloop/doctor/facts.py": "values without behaviour; doctor/test_checks.py and its siblings make them",
     "devloop/podspec/outcome.py": "values without behaviour; podspec/test_inject.py expects every one",
     "devloop/protocol/commands.py": "values without behaviour; protocol/test_inbound.py makes every one",
     "devloop/protocol/events.py": "values without behaviour; tests/protocol/test_handshake.py expects every one",

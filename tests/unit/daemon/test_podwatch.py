@@ -110,7 +110,7 @@ class Stream:
 
 
 class Bench:
-    def __init__(self, server: fake_api.FakeApi, **spec: Any) -> None:
+    def __init__(self, server: fake_api.FakeApi, *, once: bool = False, **spec: Any) -> None:
         self.server = server
         self.owner = Owner()
         self.stream = Stream()
@@ -118,7 +118,7 @@ class Bench:
         self.minor = "20"
         about = spec or {"workload": "deployment/web"}
         self.spec = model.Service.model_validate({**about, "sync": [{"from": "/laptop/web", "to": "/app"}]})
-        self.watch = podwatch.PodWatch(self.spec, self.client, self.owner, self.owner.publish)
+        self.watch = podwatch.PodWatch(self.spec, self.client, self.owner, self.owner.publish, once=once)
         server.on("GET", WORKLOAD, fake_api.giving({"spec": {"selector": {"matchLabels": {"app": "web"}}}}))
         server.on("GET", "/version", self.version)
         server.on("POST", REVIEWS, self.review)
@@ -268,3 +268,105 @@ async def test_the_target_of_a_pod_learns_when_its_agent_runs(bench: Bench) -> N
         bench.stream.say("MODIFIED", raw("web-5d-a"))
         await owner.until(lambda: owner.states == {"web-5d-a": "ready"})
         assert target.pod.is_usable
+
+
+# ---- nobody to sync to ------------------------------------------------------------------------------------------
+
+EVENTS = "/api/v1/namespaces/dev/events"
+
+
+def pulling(name: str = "web-5d-a") -> dict[str, Any]:
+    return raw(name, agent=test_pods.PULLING)
+
+
+def tells(server: fake_api.FakeApi, message: str, reason: str = "Failed") -> None:
+    found = {"reason": reason, "message": message, "involvedObject": {"name": "web-5d"}}
+    server.on("GET", EVENTS, fake_api.giving({"items": [found], "metadata": {}}))
+
+
+async def test_an_image_that_cannot_be_pulled_is_told_at_once_with_the_events_words(bench: Bench) -> None:
+    bench.there(pulling())
+    tells(bench.server, "Failed to pull image x: no such host")
+    async with bench.running() as owner:
+        await owner.until(lambda: bool(owner.notices))
+        (told,) = owner.notices
+        assert told.code == "DL0761" and "imagePullSecrets" in told.hint
+        assert told.message == (
+            "web-5d-a does not start: devloop-agent: ImagePullBackOff: no such image"
+            " (Failed to pull image x: no such host)"
+        )
+        # It goes on: the agent may come after all.
+        bench.stream.say("MODIFIED", raw("web-5d-a"))
+        await owner.until(lambda: owner.states == {"web-5d-a": "ready"})
+
+
+async def test_what_the_state_says_already_is_not_said_twice(bench: Bench) -> None:
+    bench.there(raw(agent={"waiting": {"reason": "ErrImagePull", "message": "rpc error: desc = no such host"}}))
+    tells(bench.server, "Failed to pull image x: rpc error: desc = no such host")
+    async with bench.running() as owner:
+        await owner.until(lambda: bool(owner.notices))
+        assert owner.notices[0].message.count("no such host") == 1
+
+
+async def test_a_watch_for_once_ends_where_only_a_person_can_help() -> None:
+    async with fake_api.serving() as server:
+        bench = Bench(server, once=True)
+        bench.there(raw(), pulling("web-5d-b"))
+        error = await bench.ended()
+    assert (error.error_code, error.exit_status) == ("DL0761", errors.Exit.ERROR)
+    assert "web-5d-b" in error.message
+
+
+@pytest.mark.parametrize(
+    ("pods_there", "part"),
+    [
+        ([raw(agent=None)], "no pod of deployment/web has an agent"),
+        ([], "deployment/web has no pods: exceeded quota: pods=1"),
+        ([raw(agent={"waiting": {"reason": "CrashLoopBackOff"}})], "the agent waits: CrashLoopBackOff"),
+    ],
+)
+async def test_a_watch_for_once_gives_up_after_a_while(
+    pods_there: list[dict[str, Any]], part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(podwatch, "GIVE_UP_S", 0.02)
+    monkeypatch.setattr(podwatch, "LOOK_S", 0.01)
+    async with fake_api.serving() as server:
+        bench = Bench(server, once=True)
+        bench.there(*pods_there)
+        tells(server, "exceeded quota: pods=1", "FailedCreate")
+        error = await bench.ended()
+        assert part in error.message and error.hint
+        assert [notice.message for notice in bench.owner.notices] == [error.message]
+
+
+async def test_a_watch_for_once_waits_for_a_pod_that_is_just_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(podwatch, "LOOK_S", 0.01)
+    async with fake_api.serving() as server:
+        bench = Bench(server, once=True)
+        bench.there()
+        async with bench.running() as owner:
+            await owner.until(lambda: bool(owner.notices))
+            bench.stream.say("ADDED", raw("web-5d-b", agent={}))
+            await owner.until(lambda: owner.acts == ["+web-5d-b"])
+
+
+async def test_why_there_are_no_pods_is_told_when_it_is_known(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(podwatch, "LOOK_S", 0.01)
+    bench.there()
+    async with bench.running() as owner:
+        await owner.until(lambda: len(owner.notices) == 1)
+        tells(bench.server, "exceeded quota: pods=1", "FailedCreate")
+        await owner.until(lambda: len(owner.notices) == 2)
+        assert "exceeded quota" in owner.notices[1].message and "describe quota" in owner.notices[1].hint
+
+
+@pytest.mark.parametrize(("wanted", "hint"), [("apq", "did you mean app?"), ("zz", "it has app, side")])
+async def test_a_container_that_the_pods_do_not_have(wanted: str, hint: str) -> None:
+    async with fake_api.serving() as server:
+        bench = Bench(server, workload="deployment/web", container=wanted)
+        containers = [{"name": name} for name in ("app", "side", "devloop-agent")]
+        selector = {"matchLabels": {"app": "web"}}
+        template = {"spec": {"containers": containers}}
+        server.on("GET", WORKLOAD, fake_api.giving({"spec": {"selector": selector, "template": template}}))
+        error = await bench.ended()
+    assert (error.error_code, error.hint) == ("DL0802", hint)

@@ -155,3 +155,56 @@ JSON = st.recursive(
 )
 def test_a_damaged_pod_is_no_exception_and_not_usable(made: dict[str, Any]) -> None:
     assert not pods.view(made).is_usable
+
+
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    return {"waiting": {"reason": reason, "message": message}}
+
+
+def blocked_by(kind: str, name: str, state: dict[str, Any], last: dict[str, Any] | None = None) -> pods.Pod:
+    """A pod whose agent waits for its turn while another container is in this state."""
+    found = raw(agent=waiting("PodInitializing"), rung="containers")
+    told = {"name": name, "state": state, "lastState": last or {}}
+    found["status"].setdefault(kind, []).append(told)
+    return pods.view(found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "state", "state_told"),
+    [
+        (
+            "initContainerStatuses",
+            "devloop-seed",
+            waiting("ErrImagePull", "no such host"),
+            "the agent waits: devloop-seed: ErrImagePull: no such host",
+        ),
+        ("initContainerStatuses", "wait-for-db", waiting("PodInitializing"), "the agent waits: PodInitializing"),
+        # The app's own trouble is not in the agent's way: a fix may be pushed into it.
+        ("containerStatuses", "other", waiting("ErrImagePull", "x"), "the agent waits: PodInitializing"),
+    ],
+)
+def test_what_is_in_the_agents_way_is_named(kind: str, name: str, state: dict[str, Any], state_told: str) -> None:
+    pod = blocked_by(kind, name, state)
+    assert pod.state == state_told
+    assert bool(pod.blocked) is (name == "devloop-seed")
+
+
+def test_an_init_container_that_fails_again_and_again_is_in_the_way() -> None:
+    last = {"terminated": {"exitCode": 3}}
+    pod = blocked_by("initContainerStatuses", "devloop-seed", waiting("CrashLoopBackOff", "back-off 5m0s"), last)
+    assert pod.blocked == "devloop-seed: CrashLoopBackOff: back-off 5m0s: exit 3"
+
+
+def test_a_pod_that_no_node_takes_is_stranded_and_says_why() -> None:
+    found = raw(agent={})
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
+    found["status"] = {"phase": "Pending", "conditions": [condition]}
+    pod = pods.view(found)
+    assert pod.is_stranded and not pod.blocked
+    assert pod.state == "the agent waits: Unschedulable: 0/1 nodes"
+
+
+def test_an_agent_that_crashes_is_stranded_and_an_app_that_does_is_not() -> None:
+    assert view(agent=waiting("CrashLoopBackOff")).is_stranded
+    assert not view(app=waiting("CrashLoopBackOff")).is_stranded
+    assert not view(agent=None).is_stranded
