@@ -365,16 +365,17 @@ CODES: Final[dict[str, Code]] = {
     ),
     "DL0760": Code(
         "no pod to sync to",
-        "The workload has no pods, or none of them has an agent in it. devloop goes on looking; with --once it gives up "
-        "after a while.",
-        "Scale the workload up, or put the agent into its manifests with `devloop inject`. `devloop doctor` tells more.",
+        "The workload has no pods, or none of them has an agent in it. devloop goes on looking; with --once it gives "
+        "up after a while.",
+        "Scale the workload up, or put the agent into its manifests with `devloop inject`. `devloop doctor` tells "
+        "more.",
     ),
     "DL0761": Code(
         "the agent of a pod does not run",
         "The pod is there and its agent's container is not running: the message says what the kubelet says of it. It "
         "may be another container that must run before it, such as the one that seeds from the app's image.",
-        "`kubectl describe pod` tells more: an image that cannot be pulled, a volume. devloop goes on by itself once it "
-        "is mended; with --once it ends.",
+        "`kubectl describe pod` tells more: an image that cannot be pulled, a volume. devloop goes on by itself once "
+        "it is mended; with --once it ends.",
     ),
     "DL0762": Code(
         "the agent of a pod gives no key",
@@ -386,6 +387,13 @@ CODES: Final[dict[str, Code]] = {
         "a workload without a selector",
         "The workload selects no pods by labels, so devloop cannot tell which ones are its own.",
         "Name them with `selector: {LABEL: VALUE}` in place of `workload`.",
+    ),
+    "DL0764": Code(
+        "the app in a pod does not stay up",
+        "A container of the app ends again and again, and the kubelet waits longer and longer before it starts it anew "
+        "(at most five minutes). What is saved is synced meanwhile all the same.",
+        "See why with `kubectl logs --previous`, and save the fix. With `reload: supervise` the app is started as soon "
+        "as the fix is there.",
     ),
     "DL0801": Code(
         "not a pod that Kubernetes would take",

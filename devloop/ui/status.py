@@ -115,7 +115,8 @@ def _width(text: str) -> int:
 
 
 def _notes(service: status.ServiceStatus, paint: style.Style) -> list[str]:
-    found = [note for sync in service.syncs for note in _sync_notes(sync, paint)]
+    found = [paint(escapes.plain(service.why), Tone.BAD)] if service.why else []
+    found += [note for sync in service.syncs for note in _sync_notes(sync, paint)]
     found += [note for target in service.targets for note in _target_notes(target, paint)]
     if service.pending and service.state != "in sync":
         found.append(f"{narrator.counted(service.pending, 'path')} not acked yet")
@@ -141,7 +142,9 @@ def _target_notes(target: status.TargetStatus, paint: style.Style) -> list[str]:
     found = []
     name = escapes.name(target.name)
     if not target.up:
-        why = f": {escapes.plain(target.detail)}" if target.detail else ""
+        # How the pod is tells more than why the link was lost, where the agent does not run.
+        parts = [escapes.plain(each) for each in dict.fromkeys((target.state, target.detail)) if each]
+        why = f": {'; '.join(parts)}" if parts else ""
         found.append(paint(f"no link to {name}{why}", Tone.WARNING))
     else:
         state = escapes.plain(target.state)
