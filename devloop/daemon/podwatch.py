@@ -40,6 +40,8 @@ LOOK_S: Final = 2.0
 # How long a watch that is to end by itself waits for a pod with an agent, such as one that a rollout is just making.
 GIVE_UP_S: Final = 15.0
 
+# Between a pod that is gone and its successor: it is news that there is none only where that lasts.
+GAP_S: Final = 1.0
 # An app that crashes is told of once, and again only if it did not crash for so long.
 CALM_S: Final = 60.0
 
@@ -128,6 +130,7 @@ class PodWatch:
         self._once = once
         self._told = ""
         self._seen = asyncio.Event()
+        self._had_some = False
         self._calm_since_s: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -183,7 +186,7 @@ class PodWatch:
                     events.Notice(
                         level=events.Level.WARNING,
                         message=f"the pods cannot be followed: {error.message}",
-                        hint=error.hint or f"tried again in {wait_s:.0f} s",
+                        hint=error.hint or f"tried again {f'in {wait_s:.0f} s' if wait_s >= 1 else 'at once'}",
                         code=error.error_code,
                     )
                 )
@@ -228,6 +231,9 @@ class PodWatch:
         await self._seen.wait()
         since_s = loop.time()
         while True:
+            if self._had_some and not self._pods:
+                await asyncio.sleep(GAP_S)
+            self._had_some = bool(self._pods)
             self._seen.clear()
             trouble, lasting = await self._trouble(api, namespace)
             self._owner.set_trouble(trouble.message if trouble is not None else "")
@@ -260,6 +266,11 @@ class PodWatch:
             first = ", ".join(f"{name} ({why})" for name, why in list(change.stragglers.items())[:3])
             hint = "add it to the manifests with `devloop inject`; `devloop doctor` tells what is in the way"
             return errors.ClusterError(f"no pod of {whose} has an agent: {first}", hint=hint, code=NOBODY_CODE), False
+        leaving = [pod.name for pod in self._pods.values() if pod.terminating]
+        if leaving:
+            hint = "the one that comes after it is synced to as soon as its agent runs"
+            message = f"{whose} has no pod now: {', '.join(leaving[:3])} is being deleted"
+            return errors.ClusterError(message, hint=hint, code=NOBODY_CODE), False
         gone = await self._gone(api, namespace)
         if gone is not None:
             return gone, True
@@ -283,8 +294,8 @@ class PodWatch:
         except errors.NotThereError as error:
             hint = "devloop goes on as soon as it is there again"
             return errors.ClusterError(error.message, hint=hint, code=error.error_code)
-        except errors.ForbiddenError as error:
-            hint = "was the namespace deleted, or a right taken away? devloop goes on as soon as it may"
+        except (errors.ForbiddenError, errors.CredentialsError) as error:
+            hint = "was the namespace deleted, or a right taken away? devloop goes on as soon as it may look again"
             return errors.ClusterError(error.message, hint=hint, code=error.error_code)
         except (errors.ClusterError, TimeoutError):
             return None

@@ -240,8 +240,9 @@ CODES: Final[dict[str, Code]] = {
     ),
     "DL0606": Code(
         "the agent cannot listen",
-        "The socket or port that the agent was told to listen on is not to be had.",
-        "End what uses it, or choose another.",
+        "The socket or port that the agent was told to listen on is not to be had. In a pod that is port 7460 of its "
+        "loopback: one of the app's own processes has taken it. Nothing was sent to that process.",
+        "End what uses it, or let it use another port.",
     ),
     "DL0607": Code(
         "another agent is at work there",

@@ -115,7 +115,9 @@ def _width(text: str) -> int:
 
 
 def _notes(service: status.ServiceStatus, paint: style.Style) -> list[str]:
-    found = [paint(escapes.plain(service.why), Tone.BAD)] if service.why else []
+    # What a target's own line tells is not said twice.
+    is_told = any(target.state and target.state in service.why for target in service.targets)
+    found = [paint(escapes.plain(service.why), Tone.BAD)] if service.why and not is_told else []
     found += [note for sync in service.syncs for note in _sync_notes(sync, paint)]
     found += [note for target in service.targets for note in _target_notes(target, paint)]
     if service.pending and service.state != "in sync":
@@ -142,8 +144,9 @@ def _target_notes(target: status.TargetStatus, paint: style.Style) -> list[str]:
     found = []
     name = escapes.name(target.name)
     if not target.up:
-        # How the pod is tells more than why the link was lost, where the agent does not run.
-        parts = [escapes.plain(each) for each in dict.fromkeys((target.state, target.detail)) if each]
+        # Where the agent does not run, why an earlier link was lost is beside the point.
+        known = (target.state,) if target.state.startswith("the agent ") else (target.state, target.detail)
+        parts = [escapes.plain(each) for each in dict.fromkeys(known) if each]
         why = f": {'; '.join(parts)}" if parts else ""
         found.append(paint(f"no link to {name}{why}", Tone.WARNING))
     else:

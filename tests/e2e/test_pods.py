@@ -42,7 +42,6 @@ def test_restricted_a_high_uid_and_a_read_only_root(bench: loop.Bench) -> None:
 
 def image_of(whole: cluster.Cluster, bench: loop.Bench, folder: Path, *command: str) -> str:
     """Load an image of a folder and the static busybox that the agent's image has; nothing else is in it."""
-    bench.ns.apply(shapes.once("tools", bench.agent_image, "sh"))
     taken = "import base64; print(base64.b64encode(open('/usr/share/devloop/busybox', 'rb').read()).decode())"
     bench.ns.apply(shapes.once("busybox", bench.agent_image, "python", "-c", taken))
     assert bench.ns.finished("busybox") == "Succeeded"
@@ -125,17 +124,34 @@ def test_a_config_map_mounted_beneath_the_folder_is_left_alone(bench: loop.Bench
     spec = plain["spec"]["template"]["spec"]
     spec["volumes"] = [{"name": "settings", "configMap": {"name": "settings"}}]
     spec["containers"][0]["volumeMounts"] = [shapes.mount("settings", "/app/conf")]
-    made = bench.laptop(
-        "laptop", services=loop.service(sync=[{"from": "./web", "to": "/app", "seed": "none", "extra": "delete"}])
-    )
-    made.write("web/conf/a.ini", "ours")
+    deleting = {"from": "./web", "to": "/app", "seed": "none", "extra": "delete"}
+    made = bench.laptop("laptop", services=loop.service(sync=[deleting]))
     bench.ns.apply(*made.injected(plain, image=bench.agent_image))
-    with made.watch() as watch:
-        watch.until("sync_complete")
-        made.write("web/page.txt", "second")
+    with project.watching(made) as watch:
+        # nobody shipped it, and extra paths are to be deleted
+        made.ok("diff")
         made.flush()
-        assert app(bench.ns, "cat", "/app/page.txt") == "second"
         assert app(bench.ns, "cat", "/app/conf/a.ini") == "theirs"
+        made.write("web/conf/a.ini", "ours")
+        told = watch.until("problems", lambda event: event["count"] > 0)
+        assert {each["path"] for each in told["problems"]} == {"conf", "conf/a.ini"}
+        assert "`ignore:`" in told["problems"][0]["detail"]
+        assert made.states()["state"] == "partial"
+        made.write("web/page.txt", "second")
+        until_app(bench.ns, "/app/page.txt", "second")
+        assert app(bench.ns, "cat", "/app/conf/a.ini") == "theirs"
+
+
+def until_app(ns: space.Space, path: str, text: str) -> None:
+    """Look in the app's container until a file is as it should be."""
+    script = """
+import sys, time
+until = time.monotonic() + 40
+while open(sys.argv[1]).read() != sys.argv[2]:
+    assert time.monotonic() < until
+    time.sleep(0.1)
+"""
+    app(ns, "python3", "-c", script, path, text)
 
 
 # ---- workloads ------------------------------------------------------------------------------------------------------
@@ -163,7 +179,8 @@ def test_a_pod_of_a_stateful_set_that_is_replaced_under_its_name(bench: loop.Ben
         made.flush()
         assert bench.ns.get("pod", "web-0")["metadata"]["uid"] != before
         assert bench.ns.read("web-0", "/app/page.txt", shapes.APP) == "second"
-        assert "web-0 is gone\nlinked to web-0" in watch.words()
+        words = watch.words()
+        assert "web-0 is gone" in words and "linked to web-0" in words and "scaled to zero" not in words, words
 
 
 @pytest.mark.parametrize("how", ["daemonset", "selector", "pod"])

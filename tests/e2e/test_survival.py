@@ -100,21 +100,21 @@ def test_an_api_server_that_is_away_is_waited_for(bench: loop.Bench, whole: clus
         watch.until("link", lambda event: event["up"])
         made.flush()
         assert loop.shown(bench.ns, "/app/page.txt") == ["second"]
-        assert "goes on" not in watch.words()
+        assert "linked to" in watch.words()
 
 
 def test_a_namespace_that_is_deleted_is_said_to_be_gone(bench: loop.Bench, whole: cluster.Cluster) -> None:
     made = bench.make()
     with project.watching(made) as watch:
-        whole.admin("delete", "namespace", bench.ns.name, "--wait=true")
-        told = watch.until("notice", lambda event: event["code"] in {"DL0730", "DL0721", "DL0720"})
-        assert "goes on" in told["hint"] or "can-i" in told["hint"]
+        whole.admin("delete", "namespace", bench.ns.name, "--wait=false")
+        told = watch.until("notice", lambda event: event["code"] in {"DL0730", "DL0721", "DL0720"}, patience_s=60)
+        assert "goes on" in told["hint"]
         states = made.states()
         assert (states["state"], states["targets"]) == ("connecting", [])
         assert states["why"]
         before_s = cpu_s(watch)
         threading.Event().wait(3.0)
-        assert cpu_s(watch) - before_s < 1.0
+        assert cpu_s(watch) - before_s < 1.0, "it tries in a hot loop"
         assert "Traceback" not in watch.words()
 
 

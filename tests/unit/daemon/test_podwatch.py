@@ -403,7 +403,8 @@ async def test_an_app_that_ends_again_and_again_is_told_of_once(bench: Bench, mo
         await owner.until(lambda: len(owner.notices) == 2)
 
 
-async def test_a_workload_that_is_deleted_is_said_to_be_gone(bench: Bench) -> None:
+async def test_a_workload_that_is_deleted_is_said_to_be_gone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(podwatch, "GAP_S", 0.0)
     bench.there(raw())
     async with bench.running() as owner:
         await owner.until(lambda: bool(owner.states))
@@ -414,3 +415,16 @@ async def test_a_workload_that_is_deleted_is_said_to_be_gone(bench: Bench) -> No
         assert owner.trouble == owner.notices[0].message
         bench.stream.say("ADDED", raw())
         await owner.until(lambda: owner.trouble == "")
+
+
+async def test_a_pod_that_is_replaced_is_said_to_be_and_not_that_there_are_none(bench: Bench) -> None:
+    bench.there(raw())
+    async with bench.running() as owner:
+        await owner.until(lambda: bool(owner.states))
+        bench.stream.say("MODIFIED", raw(terminating=True))
+        await owner.until(lambda: bool(owner.notices))
+        bench.stream.say("DELETED", raw(terminating=True))
+        bench.stream.say("ADDED", raw("web-5d-b"))
+        await owner.until(lambda: owner.acts[-1] == "+web-5d-b" and not owner.trouble)
+        (told,) = owner.notices
+        assert told.message == "deployment/web has no pod now: web-5d-a is being deleted"

@@ -107,6 +107,6 @@ def test_why_there_is_nobody_to_sync_to_and_how_a_pod_is_without_a_link() -> Non
     lines = status.render(project(shown), now_s=1000.0).splitlines()
     assert lines[lines.index("web:") + 1 :] == [
         "  deployment/web has no pods",
-        f"  no link to pod-1: {waiting}; not connected yet",
+        f"  no link to pod-1: {waiting}",
         "  no link to pod-2: no agent in it",
     ]
