@@ -247,6 +247,8 @@ class Agent:
 
     def _ignored_in(self, index: int) -> sweep.Ignored:
         def ignored(path: str, is_folder: bool) -> bool:
+            if self._told.roots[index].keeps(path):
+                return True
             rules_here = self._matchers[index]
             # Until the rules are known nothing may be called extra: everything unknown is protected.
             if rules_here is None:

@@ -13,11 +13,12 @@ from typing import Final
 
 import msgspec
 
-from agent import staging, store
-from agent.roots import Root
+from agent import roots, staging, store
 from devloop import errors
 from devloop.core import entry, ops, paths, problem
 from devloop.fs import atomic, dirfd
+
+MOUNTED: Final = "a volume of the pod is mounted there; leave it out with `ignore:` in devloop.yaml"
 
 _NEED_ENTRY: Final = frozenset({ops.Action.PUT, ops.Action.ADOPT})
 
@@ -31,7 +32,7 @@ class Site(msgspec.Struct, frozen=True):
         stage: Its stage.
     """
 
-    root: Root
+    root: roots.Root
     shelf: store.Store
     stage: staging.Stage
 
@@ -74,6 +75,9 @@ class Batch:
                 paths.check(op.path)
             except paths.UnsafePathError as unsafe:
                 self.fail(index, problem.Reason.UNSAFE_NAME, unsafe.reason)
+                continue
+            if _is_kept(self._sites[op.root].root.spec, op):
+                self.fail(index, problem.Reason.IN_THE_WAY, MOUNTED)
                 continue
             target = op.entry.target if op.action is ops.Action.PUT and op.entry is not None else b""
             if target and escapes(op.path, target):
@@ -290,6 +294,14 @@ class Batch:
         if incoming is not None:
             stage.drop(incoming.name)
         self.mode_only.discard(index)
+
+
+def _is_kept(spec: roots.RootSpec, op: ops.Op) -> bool:
+    """Say whether an op would touch what is mounted in the app's container."""
+    if spec.keeps(op.path):
+        return True
+    is_folder = op.action is ops.Action.PUT and op.entry is not None and op.entry.kind is entry.Kind.FOLDER
+    return not is_folder and spec.holds_kept(op.path)
 
 
 def managed_file(sites: Sequence[Site], root: int, path: str) -> store.Row | None:

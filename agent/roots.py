@@ -37,12 +37,23 @@ class RootSpec(msgspec.Struct, frozen=True):
         stage: Absolute path of a folder on the same mount, outside `data`, for bodies that wait. Where all of the
             mount is `data`, it lies in the folder `.devloop` there.
         state: Absolute path of a folder that is kept as long as `data` is; likewise.
+        keep: Paths below `data` where the app's container has something else mounted. The agent sees only the mount
+            points: a file there would be hidden from the app, and one that is removed takes the mount along.
     """
 
     to: str
     data: str
     stage: str
     state: str
+    keep: tuple[str, ...] = ()
+
+    def keeps(self, path: str) -> bool:
+        """Say whether a path, relative to `data`, is a mount point or lies beneath one."""
+        return any(_within(path, kept) for kept in self.keep)
+
+    def holds_kept(self, path: str) -> bool:
+        """Say whether a path is a folder on the way to a mount point."""
+        return any(_within(kept, path) and kept != path for kept in self.keep)
 
 
 def parse_specs(raw: str | bytes) -> tuple[RootSpec, ...]:
@@ -78,6 +89,11 @@ def check_spec(spec: RootSpec) -> None:
     for folder in _folders(spec):
         if not folder.startswith("/") or "\0" in folder:
             raise errors.AgentError(f"{folder!r} of the root {spec.to} is not an absolute path")
+    for kept in spec.keep:
+        try:
+            paths.check(kept)
+        except paths.UnsafePathError as unsafe:
+            raise errors.AgentError(f"{kept!r} of the root {spec.to} cannot be kept: {unsafe.reason}") from unsafe
     for folder in (spec.data, spec.to):
         if guard.is_system_folder(folder):
             raise errors.AgentError(f"devloop does not sync to {folder}", hint=_CHOOSE)

@@ -55,6 +55,7 @@ async def _serve(told: settings.Settings, key: bytes, on_ready: Callable[[], Non
     agent = host.Agent(told)
     await agent.in_thread(agent.open)
     stop = asyncio.Event()
+    failed: errors.DevloopError | None = None
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -69,8 +70,11 @@ async def _serve(told: settings.Settings, key: bytes, on_ready: Callable[[], Non
                 await agent.end_link(messages.Bye(messages.Refusal.STOPPING, "the agent was told to stop"))
             for task in tasks:
                 task.cancel()
-    except* errors.DevloopError as group_error:
-        raise errors.first(group_error) from None
+    except* errors.DevloopError as several:
+        # What is raised here would come out as a group, which nobody above expects.
+        failed = errors.first(several)
+    if failed is not None:
+        raise failed
     return 0
 
 
@@ -106,8 +110,7 @@ async def _listening(told: settings.Settings, agent: host.Agent, key: bytes) -> 
         else:
             listening = await server.serve(converse, "127.0.0.1", told.port, **_options())
     except OSError as error:
-        where = told.socket or f"127.0.0.1:{told.port}"
-        raise errors.AgentError(f"cannot listen on {where}: {error.strerror or error}", code="DL0606") from error
+        raise _deaf(told, error) from error
     try:
         async with listening:
             yield
@@ -115,6 +118,16 @@ async def _listening(told: settings.Settings, agent: host.Agent, key: bytes) -> 
         if told.socket:
             with contextlib.suppress(OSError):
                 os.unlink(told.socket)
+
+
+def _deaf(told: settings.Settings, error: OSError) -> errors.AgentError:
+    """Return the error for an address that cannot be had."""
+    where = told.socket or f"127.0.0.1:{told.port}"
+    # asyncio puts the address into `strerror` once more.
+    why = os.strerror(error.errno) if error.errno else str(error)
+    taken = error.errno == errno.EADDRINUSE and not told.socket
+    hint = f"something else in the pod listens on port {told.port}: let it use another one" if taken else ""
+    return errors.AgentError(f"cannot listen on {where}: {why}", hint=hint, code="DL0606")
 
 
 async def _on_socket(path: str, converse: Callable[[server.ServerConnection], Awaitable[None]]) -> server.Server:

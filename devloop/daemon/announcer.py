@@ -38,6 +38,11 @@ class Announcer:
         self._shown_problems: tuple[events.ProblemRow, ...] = ()
         self._failing = False
         self._under_way = False
+        self._lost = False
+
+    def lost(self) -> None:
+        """Take up that a link was lost: that the service is in sync is then news again, also if nothing was sent."""
+        self._lost = True
 
     def started(self, batch: commands.Batch, *, again: bool) -> None:
         """Say that a batch is on its way.
@@ -65,7 +70,8 @@ class Announcer:
         """Say how the service stands."""
         self._under_way = False
         ms = what.elapsed_s * 1000
-        news = bool(what.files or what.deletes or what.first or self._failing)
+        news = bool(what.files or what.deletes or what.first or self._failing or self._lost)
+        self._lost = False
         self._failing = bool(what.failed or what.held)
         if not what.first and 0 < what.files + what.deletes <= SAVE_FILES:
             self._latencies_ms.append(ms)

@@ -161,6 +161,7 @@ class Fleet:
             return
         self._vital.discard(name)
         self._tasks.pop(name, None)
+        self._publish(events.LinkChanged(target=name, up=False, gone=True))
         self._carry_out(self._brain.removed(name, asyncio.get_running_loop().time()))
 
 

@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
+import msgspec
+
 from devloop.core import paths
 from devloop.daemon import announcer, replica
 from devloop.sync import engine, ledger, status
+
+
+class Pods(msgspec.Struct, frozen=True):
+    """What is known of a service's pods; nothing on this machine.
+
+    Attributes:
+        states: How each is, by name, also those without a replica.
+        why: Why there is nobody to sync to, or why the service has stopped; empty where neither is so.
+    """
+
+    states: Mapping[str, str] = {}
+    why: str = ""
+
 
 _Replicas: TypeAlias = Mapping[str, replica.Replica]
 
@@ -47,7 +62,7 @@ def service(
     replicas: _Replicas,
     syncs: Iterable[status.SyncStatus],
     told: announcer.Announcer,
-    pods: Mapping[str, str],
+    pods: Pods,
 ) -> status.ServiceStatus:
     """Return what `status` shows of a service.
 
@@ -58,7 +73,7 @@ def service(
         replicas: Its replicas.
         syncs: Its syncs.
         told: What it told so far.
-        pods: How each pod is, by name, also those without a replica; empty on this machine.
+        pods: What is known of its pods.
     """
     rows = announcer.problem_rows(brain)
     p50_ms, p95_ms = told.percentiles_ms()
@@ -66,8 +81,8 @@ def service(
         name=name,
         state=state,
         targets=(
-            *(target(one, brain, pods.get(one.name, "")) for one in replicas.values()),
-            *(_straggler(name, state) for name, state in pods.items() if name not in replicas),
+            *(target(one, brain, pods.states.get(one.name, "")) for one in replicas.values()),
+            *(_straggler(name, state) for name, state in pods.states.items() if name not in replicas),
         ),
         syncs=tuple(syncs),
         app=next((_app(one) for one in replicas.values() if one.app is not None), None),
@@ -78,6 +93,7 @@ def service(
         saves=told.saves,
         save_p50_ms=p50_ms,
         save_p95_ms=p95_ms,
+        why=pods.why,
     )
 
 

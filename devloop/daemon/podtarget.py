@@ -126,7 +126,7 @@ class PodTarget:
             async with asyncio.timeout(PATIENCE_S):
                 await self._usable.wait()
         except TimeoutError:
-            raise errors.LinkError(f"{self.name}: {self._pod.state}", code="DL0761") from None
+            raise errors.LinkError(self._pod.state, code="DL0761") from None
 
     async def _key(self) -> bytes:
         where = execute.Where(self._namespace, self.name, self._pod.agent.name)

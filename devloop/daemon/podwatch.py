@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
@@ -39,9 +40,15 @@ LOOK_S: Final = 2.0
 # How long a watch that is to end by itself waits for a pod with an agent, such as one that a rollout is just making.
 GIVE_UP_S: Final = 15.0
 
+# Between a pod that is gone and its successor: it is news that there is none only where that lasts.
+GAP_S: Final = 1.0
+# An app that crashes is told of once, and again only if it did not crash for so long.
+CALM_S: Final = 60.0
+
 CONTAINER_CODE: Final = "DL0802"
 NOBODY_CODE: Final = "DL0760"
 BLOCKED_CODE: Final = "DL0761"
+CRASHING_CODE: Final = "DL0764"
 
 
 class Owner(Protocol):
@@ -55,6 +62,9 @@ class Owner(Protocol):
 
     def set_pods(self, states: Mapping[str, str]) -> None:
         """Tell how each pod is, in words; one without a replica is not synced."""
+
+    def set_trouble(self, why: str) -> None:
+        """Tell why there is nobody to sync to; empty where there is somebody."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -120,6 +130,8 @@ class PodWatch:
         self._once = once
         self._told = ""
         self._seen = asyncio.Event()
+        self._had_some = False
+        self._calm_since_s: dict[str, float] = {}
 
     async def run(self) -> None:
         """Follow the pods until cancelled.
@@ -174,7 +186,7 @@ class PodWatch:
                     events.Notice(
                         level=events.Level.WARNING,
                         message=f"the pods cannot be followed: {error.message}",
-                        hint=error.hint or f"tried again in {wait_s:.0f} s",
+                        hint=error.hint or f"tried again {f'in {wait_s:.0f} s' if wait_s >= 1 else 'at once'}",
                         code=error.error_code,
                     )
                 )
@@ -194,7 +206,20 @@ class PodWatch:
             target = self._targets[pod.name] = podtarget.PodTarget(api, namespace, pod, self._spec.container or "")
             self._owner.add_replica(target)
         self._owner.set_pods(change.states)
+        self._tell_crashes(asyncio.get_running_loop().time())
         self._seen.set()
+
+    def _tell_crashes(self, now_s: float) -> None:
+        """Say which apps end again and again: between two ends they run, and that is no news."""
+        known, self._calm_since_s = self._calm_since_s, {}
+        for pod in self._pods.values():
+            if pod.crashing is None:
+                if pod.uid in known:
+                    self._calm_since_s[pod.uid] = min(known[pod.uid], now_s)
+                continue
+            if now_s - known.get(pod.uid, -math.inf) > CALM_S:
+                self._publish(_crash(pod, pod.crashing))
+            self._calm_since_s[pod.uid] = math.inf
 
     async def _look(self, api: client.Client, namespace: str) -> None:
         """Say when there is nobody to sync to, and why: at once where that is news, and again when more is known.
@@ -206,8 +231,12 @@ class PodWatch:
         await self._seen.wait()
         since_s = loop.time()
         while True:
+            if self._had_some and not self._pods:
+                await asyncio.sleep(GAP_S)
+            self._had_some = bool(self._pods)
             self._seen.clear()
             trouble, lasting = await self._trouble(api, namespace)
+            self._owner.set_trouble(trouble.message if trouble is not None else "")
             if trouble is None:
                 self._told, since_s = "", loop.time()
             elif self._once and (lasting or loop.time() - since_s > GIVE_UP_S):
@@ -237,6 +266,14 @@ class PodWatch:
             first = ", ".join(f"{name} ({why})" for name, why in list(change.stragglers.items())[:3])
             hint = "add it to the manifests with `devloop inject`; `devloop doctor` tells what is in the way"
             return errors.ClusterError(f"no pod of {whose} has an agent: {first}", hint=hint, code=NOBODY_CODE), False
+        leaving = [pod.name for pod in self._pods.values() if pod.terminating]
+        if leaving:
+            hint = "the one that comes after it is synced to as soon as its agent runs"
+            message = f"{whose} has no pod now: {', '.join(leaving[:3])} is being deleted"
+            return errors.ClusterError(message, hint=hint, code=NOBODY_CODE), False
+        gone = await self._gone(api, namespace)
+        if gone is not None:
+            return gone, True
         name = str(self._spec.workload.name) if self._spec.workload is not None else ""
         why = await podtrouble.of_workload(api, namespace, name) if name else ""
         hint = "is it scaled to zero? `kubectl describe` it"
@@ -245,6 +282,24 @@ class PodWatch:
         return errors.ClusterError(
             f"{whose} has no pods{f': {why}' if why else ''}", hint=hint, code=NOBODY_CODE
         ), False
+
+    async def _gone(self, api: client.Client, namespace: str) -> errors.ClusterError | None:
+        """Return the error for a workload that was deleted, or whose namespace was; None where it is there."""
+        if self._spec.workload is None:
+            return None
+        path = workloads.parse(str(self._spec.workload)).path(namespace)
+        try:
+            async with asyncio.timeout(podtrouble.ASK_S):
+                await api.find(path)
+        except errors.NotThereError as error:
+            hint = "devloop goes on as soon as it is there again"
+            return errors.ClusterError(error.message, hint=hint, code=error.error_code)
+        except (errors.ForbiddenError, errors.CredentialsError) as error:
+            hint = "was the namespace deleted, or a right taken away? devloop goes on as soon as it may look again"
+            return errors.ClusterError(error.message, hint=hint, code=error.error_code)
+        except (errors.ClusterError, TimeoutError):
+            return None
+        return None
 
     def _say(self, notice: events.Notice) -> None:
         if notice.message != self._told:
@@ -255,6 +310,16 @@ class PodWatch:
     def serving(self) -> pods.Pod | None:
         """The pod that serves ports and exec; None where none can."""
         return pods.choose(self._pods.values())
+
+
+def _crash(pod: pods.Pod, container: pods.Container) -> events.Notice:
+    return events.Notice(
+        level=events.Level.WARNING,
+        message=f"the app in {pod.name} does not stay up: {container.name} {container.detail}",
+        hint="a fix that you save is synced, and runs at the kubelet's next try; "
+        f"see why with `kubectl logs {pod.name} -c {container.name} --previous`",
+        code=CRASHING_CODE,
+    )
 
 
 def _notice(error: errors.ClusterError) -> events.Notice:

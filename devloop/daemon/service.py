@@ -59,7 +59,7 @@ class Service:
         self.name = name
         self.spec = spec
         self._context = context
-        self._publish = context.publish
+        self._publish = self._told
         self._on_change = on_change
         self._group: asyncio.TaskGroup | None = None
         self._pool = ThreadPoolExecutor(2, f"send-{name}")
@@ -92,6 +92,7 @@ class Service:
         )
         self._pulled_from = ""
         self._pods: Mapping[str, str] = {}
+        self._why = ""
         self.fatal: errors.DevloopError | None = None
         if target is not None:
             self.add_replica(target, vital=True)
@@ -141,6 +142,11 @@ class Service:
             states: In words, by name. A pod without a replica is not synced, and this says why.
         """
         self._pods = dict(states)
+        self._on_change()
+
+    def set_trouble(self, why: str) -> None:
+        """Take up why there is nobody to sync to; empty where there is somebody."""
+        self._why = why
         self._on_change()
 
     def _make_replica(self, target: replica.Target) -> replica.Replica:
@@ -265,7 +271,10 @@ class Service:
     def snapshot(self) -> status.ServiceStatus:
         """Return what `status` shows."""
         syncs = self._laptop.syncs()
-        return overview.service(self.name, self.state(), self.engine, self.replicas, syncs, self._announcer, self._pods)
+        why = self.fatal.message if self.fatal is not None else self._why
+        return overview.service(
+            self.name, self.state(), self.engine, self.replicas, syncs, self._announcer, overview.Pods(self._pods, why)
+        )
 
     async def diff(self) -> list[status.DiffRow]:
         """Return what differs between the laptop and the targets that can be reached, after a sweep of them."""
@@ -299,6 +308,12 @@ class Service:
         return await self._pulls.pull(wanted)
 
     # ---- small steps ----------------------------------------------------------------------------------------
+
+    def _told(self, event: events.Event) -> None:
+        """Publish an event, and remember what later ones depend on."""
+        if isinstance(event, events.LinkChanged) and not event.up:
+            self._announcer.lost()
+        self._context.publish(event)
 
     def _make_sender(self, link: driver.Driver, features: frozenset[str]) -> sender.Sender:
         half = link.session

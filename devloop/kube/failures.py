@@ -23,6 +23,9 @@ from devloop.kube import paths
 NAME_CODE: Final = "DL0741"
 TLS_CODE: Final = "DL0742"
 STRANGER_CODE: Final = "DL0743"
+
+# What aiohttp says of an answer that was under way when its connection ended.
+_UNFINISHED: Final = "payload is not completed"
 BUSY_CODE: Final = "DL0744"
 
 # How RBAC words a refusal (k8s.io/apiserver, `responsewriters.forbiddenMessage`); other refusals with 403 are of
@@ -161,6 +164,8 @@ def of_exception(error: BaseException, server: str) -> errors.ClusterError:
         return errors.UnreachableError(
             f"the proxy on the way to {server} does not answer", hint="check proxy-url and HTTPS_PROXY"
         )
+    if isinstance(error, aiohttp.ClientPayloadError) and _UNFINISHED in str(error):
+        return errors.UnreachableError(f"the connection to the API server {server} was cut")
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError | aiohttp.http.HttpProcessingError):
         return errors.UnreachableError(
             f"what came from {server} is damaged: {_plain(str(error).encode())}", code=STRANGER_CODE

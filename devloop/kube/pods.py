@@ -32,7 +32,10 @@ _STUCK: Final = frozenset(
     }
 )
 # An init container that fails again and again; an app that does is synced to, because a fix may be pushed into it.
-_STUCK_AT_START: Final = _STUCK | {"CrashLoopBackOff"}
+_CRASHING: Final = "CrashLoopBackOff"
+_STUCK_AT_START: Final = _STUCK | {_CRASHING}
+# How much of a container's last words is told.
+_WORDS: Final = 300
 _NOWHERE: Final = "Unschedulable"
 _INIT: Final = "init container"
 
@@ -115,7 +118,12 @@ class Pod(msgspec.Struct, frozen=True):
         """Its agent does not run, and may or may not do so by itself: no node takes the pod, or the agent crashes."""
         if self.is_usable or self.agent.phase is Phase.ABSENT:
             return False
-        return self.detail.startswith(_NOWHERE) or self.agent.detail.startswith("CrashLoopBackOff")
+        return self.detail.startswith(_NOWHERE) or self.agent.detail.startswith(_CRASHING)
+
+    @property
+    def crashing(self) -> Container | None:
+        """The app's container that ends again and again, if one does."""
+        return next((each for each in self.containers if each.detail.startswith(_CRASHING)), None)
 
     @property
     def state(self) -> str:
@@ -210,10 +218,7 @@ def _blocked(status: Mapping[str, Any]) -> str:
             told = _map(_map(each, "state"), "waiting")
             before = kind == "initContainerStatuses" and not _is_agent(each)
             if str(told.get("reason")) in (_STUCK_AT_START if before else _STUCK) and (before or _is_agent(each)):
-                ended = _map(_map(each, "lastState"), "terminated")
-                # What a container said last tells more than that it is not started again yet.
-                said = str(ended.get("message") or "").strip() or told.get("message")
-                return f"{each.get('name')}: {_joined(told.get('reason'), said, _exit(ended))}"
+                return f"{each.get('name')}: {_waiting(each)}"
     return ""
 
 
@@ -235,26 +240,46 @@ def _agent_state(agent: Container) -> str:
 def _container(name: str, statuses: Sequence[Mapping[str, Any]]) -> Container:
     status = next((each for each in statuses if each.get("name") == name), {})
     state = _map(status, "state")
-    told: Mapping[str, Any] = {}
+    detail = ""
     if "running" in state:
         phase = Phase.RUNNING
     elif "terminated" in state:
-        phase, told = Phase.ENDED, _map(state, "terminated")
+        phase, detail = Phase.ENDED, _ended(_map(state, "terminated"))
     else:
-        phase, told = Phase.WAITING, _map(state, "waiting")
+        phase, detail = Phase.WAITING, _waiting(status)
     return Container(
         name=name,
         phase=phase,
-        detail=_joined(told.get("reason"), told.get("message"), _exit(told)),
+        detail=detail,
         container_id=str(status.get("containerID", "")),
         restarts=int(status.get("restartCount", 0)),
         ready=bool(status.get("ready", False)),
     )
 
 
+def _waiting(status: Mapping[str, Any]) -> str:
+    """Return why a container waits; one that ended before, by how that was, and not by how long it waits now."""
+    told = _map(_map(status, "state"), "waiting")
+    last = _map(_map(status, "lastState"), "terminated")
+    if told.get("reason") == _CRASHING and last:
+        return _joined(_CRASHING, _exit(last), _last_words(last))
+    return _joined(told.get("reason"), told.get("message"), _exit(last))
+
+
+def _ended(told: Mapping[str, Any]) -> str:
+    return _joined(told.get("reason"), _last_words(told), _exit(told))
+
+
 def _exit(told: Mapping[str, Any]) -> str:
     code = told.get("exitCode")
     return f"exit {code}" if code else ""
+
+
+def _last_words(told: Mapping[str, Any]) -> str:
+    """Return what a container said of its end: of the end of its log, the line that tells an error, else the last."""
+    lines = [" ".join(line.split()) for line in str(told.get("message") or "").splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith(("error[", "error:"))]
+    return (telling or lines or [""])[-1][:_WORDS]
 
 
 def _detail(status: Mapping[str, Any]) -> str:

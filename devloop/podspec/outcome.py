@@ -37,13 +37,14 @@ class Refused(Exception):
         self.refusal = Refusal(code, message, hint, at)
 
 
-class Root(msgspec.Struct, frozen=True):
+class Root(msgspec.Struct, frozen=True, omit_defaults=True):
     """A sync's folders as the agent's command line names them; see `agent.roots.RootSpec`."""
 
     to: str
     data: str
     stage: str
     state: str
+    keep: tuple[str, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True):

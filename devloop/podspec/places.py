@@ -126,7 +126,9 @@ def find(
 
 def _fresh(index: int, sync: request.Sync, protected: tuple[str, ...]) -> Place:
     at = names.sync_at(index)
-    root = outcome.Root(sync.to, f"{at}/{names.DATA}", f"{at}/{names.STAGE}", f"{at}/{names.STATE}")
+    root = outcome.Root(
+        sync.to, f"{at}/{names.DATA}", f"{at}/{names.STAGE}", f"{at}/{names.STATE}", _kept(sync, protected)
+    )
     return Place(index, sync, root, {"name": names.sync_volume(index), "mountPath": at}, True, protected)
 
 
@@ -137,8 +139,13 @@ def _existing(index: int, sync: request.Sync, protected: tuple[str, ...], over: 
     mount = {"name": over.mount["name"], "mountPath": at}
     if over.mount.get("subPath"):
         mount["subPath"] = over.mount["subPath"]
-    root = outcome.Root(sync.to, data, f"{hidden}/{names.STAGE}", f"{hidden}/{names.STATE}")
+    root = outcome.Root(sync.to, data, f"{hidden}/{names.STAGE}", f"{hidden}/{names.STATE}", _kept(sync, protected))
     return Place(index, sync, root, mount, False, protected)
+
+
+def _kept(sync: request.Sync, protected: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the mounts beneath a synced folder, relative to it."""
+    return tuple(path[len(sync.to) + 1 :] for path in protected)
 
 
 def _covering(to: str, mounted: Sequence[Mounted]) -> Mounted | None:

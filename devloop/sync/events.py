@@ -79,12 +79,14 @@ class LinkChanged(Event, frozen=True, tag="link", kw_only=True):
         up: It is open.
         detail: Why not.
         retry_s: Seconds until the next try; 0 where it is open.
+        gone: It is a target no longer: its pod was deleted or replaced.
     """
 
     target: str
     up: bool
     detail: str = ""
     retry_s: float = 0.0
+    gone: bool = False
 
 
 class SyncStarted(Event, frozen=True, tag="sync_started", kw_only=True):

@@ -84,6 +84,7 @@ class ServiceStatus(msgspec.Struct, frozen=True):
         saves: Batches acked since the start.
         save_p50_ms: Median from the first change to the ack, over the last 200 that were small.
         save_p95_ms: 95th percentile of the same.
+        why: Why there is nobody to sync to, or why it has stopped; empty where neither is so.
     """
 
     name: str
@@ -98,6 +99,7 @@ class ServiceStatus(msgspec.Struct, frozen=True):
     saves: int
     save_p50_ms: float
     save_p95_ms: float
+    why: str = ""
 
 
 class ProjectStatus(msgspec.Struct, frozen=True):

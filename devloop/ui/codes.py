@@ -240,8 +240,9 @@ CODES: Final[dict[str, Code]] = {
     ),
     "DL0606": Code(
         "the agent cannot listen",
-        "The socket or port that the agent was told to listen on is not to be had.",
-        "End what uses it, or choose another.",
+        "The socket or port that the agent was told to listen on is not to be had. In a pod that is port 7460 of its "
+        "loopback: one of the app's own processes has taken it. Nothing was sent to that process.",
+        "End what uses it, or let it use another port.",
     ),
     "DL0607": Code(
         "another agent is at work there",
@@ -374,7 +375,7 @@ CODES: Final[dict[str, Code]] = {
         "the agent of a pod does not run",
         "The pod is there and its agent's container is not running: the message says what the kubelet says of it. It "
         "may be another container that must run before it, such as the one that seeds from the app's image.",
-        "`kubectl describe pod` tells more: an image that cannot be pulled, a volume. devloop goes on by itself when "
+        "`kubectl describe pod` tells more: an image that cannot be pulled, a volume. devloop goes on by itself once "
         "it is mended; with --once it ends.",
     ),
     "DL0762": Code(
@@ -387,6 +388,13 @@ CODES: Final[dict[str, Code]] = {
         "a workload without a selector",
         "The workload selects no pods by labels, so devloop cannot tell which ones are its own.",
         "Name them with `selector: {LABEL: VALUE}` in place of `workload`.",
+    ),
+    "DL0764": Code(
+        "the app in a pod does not stay up",
+        "A container of the app ends again and again, and the kubelet waits longer and longer before it starts it anew "
+        "(at most five minutes). What is saved is synced meanwhile all the same.",
+        "See why with `kubectl logs --previous`, and save the fix. With `reload: supervise` the app is started as soon "
+        "as the fix is there.",
     ),
     "DL0801": Code(
         "not a pod that Kubernetes would take",

@@ -85,7 +85,7 @@ class Markers:
                 return self._fail(event, narrator.failure(event), loud=True)
             case events.CommandDone(name=name, ok=False, outcome=outcome) if name == BUILD:
                 return self._fail(event, f"the build failed: {outcome}", loud=True)
-            case events.LinkChanged(up=False, detail=detail):
+            case events.LinkChanged(up=False, gone=False, detail=detail):
                 return self._fail(event, f"no link: {detail}" if detail else "no link")
             case events.Stopped(reason=reason):
                 return self._fail(event, reason)

@@ -59,6 +59,7 @@ class Narrator:
         self._git: set[str] = set()
         self._problems: dict[str, frozenset[events.ProblemRow]] = {}
         self._links: dict[tuple[str, str], tuple[bool, str]] = {}
+        self._moved: set[str] = set()
         self._drift: dict[tuple[str, str], int] = {}
         self._failed: dict[str, str] = {}
 
@@ -145,10 +146,18 @@ class Narrator:
     def _link(self, event: events.LinkChanged) -> list[Line]:
         key, state = (event.service, event.target), (event.up, event.detail)
         before = self._links.get(key)
+        target = escapes.name(event.target)
+        if event.gone:
+            # Where there is no other, the next one is worth a line; of those that come at the start nobody wants any.
+            self._links.pop(key, None)
+            self._drift.pop(key, None)
+            self._moved.add(event.service)
+            return [Line(f"{target} is gone", event.service, tone=Tone.DIM)]
         self._links[key] = state
+        if before is None and event.up and event.service in self._moved:
+            return [Line(f"linked to {target}", event.service, tone=Tone.GOOD)]
         if before == state or (before is None and event.up):
             return []
-        target = escapes.name(event.target)
         if event.up:
             return [Line(f"linked to {target} again", event.service, tone=Tone.GOOD)]
         why = f": {escapes.plain(event.detail)}" if event.detail else ""

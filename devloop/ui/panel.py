@@ -65,6 +65,7 @@ class Row:
     total_files: int = 0
     app: events.AppChanged | None = None
     running: str = ""
+    waits: bool = False
 
 
 class Panel:
@@ -113,7 +114,13 @@ class Panel:
             row.held = event.held
 
     def _target(self, event: events.LinkChanged | events.Drifted, row: Row) -> None:
-        if isinstance(event, events.LinkChanged):
+        if isinstance(event, events.LinkChanged) and event.gone:
+            for known in (row.links, row.drift, row.extra):
+                known.pop(event.target, None)
+            if not row.links:
+                row.seen = row.active = False
+                row.waits = True
+        elif isinstance(event, events.LinkChanged):
             at_s = event.time + event.retry_s if event.retry_s > 0 else 0.0
             row.links[event.target] = _Link(event.up, event.detail, at_s)
             if not event.up:
@@ -194,6 +201,8 @@ def _row_spans(row: Row, name_width: int, width: int, now_s: float, *, paused: b
 def _state(row: Row, now_s: float, *, paused: bool) -> tuple[str, str, Tone]:
     """Return a service's symbol and state: the first of these that is the case."""
     down = [link for link in row.links.values() if not link.up]
+    if row.waits and not row.links:
+        return "✗", "waiting for a pod", Tone.WARNING
     if row.stopped:
         return "✗", "stopped: " + escapes.plain(next(iter(row.stopped.values()))), Tone.BAD
     if down:

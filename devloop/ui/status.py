@@ -115,7 +115,10 @@ def _width(text: str) -> int:
 
 
 def _notes(service: status.ServiceStatus, paint: style.Style) -> list[str]:
-    found = [note for sync in service.syncs for note in _sync_notes(sync, paint)]
+    # What a target's own line tells is not said twice.
+    is_told = any(target.state and target.state in service.why for target in service.targets)
+    found = [paint(escapes.plain(service.why), Tone.BAD)] if service.why and not is_told else []
+    found += [note for sync in service.syncs for note in _sync_notes(sync, paint)]
     found += [note for target in service.targets for note in _target_notes(target, paint)]
     if service.pending and service.state != "in sync":
         found.append(f"{narrator.counted(service.pending, 'path')} not acked yet")
@@ -141,7 +144,10 @@ def _target_notes(target: status.TargetStatus, paint: style.Style) -> list[str]:
     found = []
     name = escapes.name(target.name)
     if not target.up:
-        why = f": {escapes.plain(target.detail)}" if target.detail else ""
+        # Where the agent does not run, why an earlier link was lost is beside the point.
+        known = (target.state,) if target.state.startswith("the agent ") else (target.state, target.detail)
+        parts = [escapes.plain(each) for each in dict.fromkeys(known) if each]
+        why = f": {'; '.join(parts)}" if parts else ""
         found.append(paint(f"no link to {name}{why}", Tone.WARNING))
     else:
         state = escapes.plain(target.state)

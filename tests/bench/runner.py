@@ -19,6 +19,7 @@ from tests.bench.scenarios import (
     first_sync,
     hundred_k,
     idle,
+    in_cluster,
     plan,
     save,
     thousand,
@@ -31,6 +32,10 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     each.NAME: each.run for each in (save, thousand, first_sync, warm_start, big_file, delta, hundred_k, curve, idle)
 }
 
+# Only by name: it needs a cluster, and starts one.
+ON_DEMAND: Final[Mapping[str, Scenario]] = {in_cluster.NAME: in_cluster.run}
+KNOWN: Final[Mapping[str, Scenario]] = {**SCENARIOS, **ON_DEMAND}
+
 # More than this beside us, and figures say more about the others than about devloop.
 _BUSY_LOAD: Final = 1.0
 
@@ -38,9 +43,9 @@ _BUSY_LOAD: Final = 1.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     told = _parser().parse_args(arguments)
-    unknown = [name for name in told.scenarios if name not in SCENARIOS]
+    unknown = [name for name in told.scenarios if name not in KNOWN]
     if unknown:
-        sys.stderr.write(f"error: no scenario {unknown[0]!r}; there are {', '.join(SCENARIOS)}\n")
+        sys.stderr.write(f"error: no scenario {unknown[0]!r}; there are {', '.join(KNOWN)}\n")
         return 2
     how = _plan(told)
     _warn_of_load()
@@ -48,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures: list[report.Figure] = []
     for name in told.scenarios or SCENARIOS:
         began_s = time.monotonic()
-        found = SCENARIOS[name](how)
+        found = KNOWN[name](how)
         figures += found
         sys.stderr.write(f"{name}: measured in {time.monotonic() - began_s:.0f} s, load {os.getloadavg()[0]:.1f}\n")
         _write_json(told.json, found)
@@ -59,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure devloop on this machine.")
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(KNOWN))
     parser.add_argument("--runs", type=int, default=5, help="how often each figure is taken (default: 5)")
     parser.add_argument("--json", metavar="FILE", help="also append each figure to a file, one JSON object a line")
     parser.add_argument("--quick", action="store_true", help="less of everything, to see that it works")

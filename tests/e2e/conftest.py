@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.e2e import cluster, space
+from tests.e2e import cluster, loop, space
 
 HERE: Final = Path(__file__).parent
 
@@ -78,6 +78,12 @@ def ns(request: pytest.FixtureRequest, whole: cluster.Cluster, tmp_path: Path) -
         yield made
         if request.node.stash.get(FAILED, False):
             request.node.add_report_section("teardown", "namespace", made.description())
+
+
+@pytest.fixture
+def bench(ns: space.Space, tmp_path: Path, agent_image: str, app_image: str) -> loop.Bench:
+    """A project and a Deployment, to be made."""
+    return loop.Bench(ns, tmp_path, agent_image, app_image)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -18,6 +18,8 @@ from typing import Any, Final, Self
 
 import yaml
 
+from devloop.sync import events
+from devloop.ui import narrator
 from tests.e2e import cluster, space
 
 # How long the loop may take for anything, a new pod included.
@@ -93,7 +95,7 @@ class Project:
 
     def states(self) -> dict[str, Any]:
         """Return what `devloop status` knows of the first service."""
-        service: dict[str, Any] = json.loads(self.ok("status", "-o", "json"))["services"][0]
+        service: dict[str, Any] = json.loads(self.run("status", "-o", "json").stdout)["services"][0]
         return service
 
     def flush(self) -> None:
@@ -132,7 +134,7 @@ class Watch:
     ) -> None:
         if error is not None:
             told = [json.dumps(event) for event in self.events[-30:]]
-            error.add_note("devloop said:\n" + "\n".join(told))
+            error.add_note("devloop said:\n" + "\n".join(told) + "\n" + self.words())
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
@@ -164,9 +166,20 @@ class Watch:
             if event["event"] == what and accept(event):
                 return event
 
-    def in_sync(self) -> None:
-        """Wait until what is saved now is in every pod, by the words of a person who asks."""
-        self.project.flush()
+    def words(self) -> str:
+        """Return what a person would have read so far: the lines of the plain view."""
+        told = narrator.Narrator()
+        with contextlib.suppress(queue.Empty):
+            while line := self._lines.get_nowait():
+                self.events.append(json.loads(line))
+        seen = (events.from_json(json.dumps(each).encode()) for each in self.events)
+        return "\n".join(line.text for event in seen for line in told.tell(event))
+
+    def errors(self) -> str:
+        """Return what it said on standard error, once it has ended."""
+        assert self.process.stderr is not None
+        self.process.wait(30)
+        return self.process.stderr.read().decode()
 
 
 @contextlib.contextmanager

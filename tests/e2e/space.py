@@ -194,7 +194,7 @@ def created(whole: cluster.Cluster, folder: Path) -> Iterator[Space]:
         space.wait("serviceaccounts", "default", bool, "the account that pods run as", 30.0)
         yield space
     finally:
-        whole.admin("delete", "namespace", name, "--wait=false")
+        whole.admin("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 def until_gone(whole: cluster.Cluster, timeout_s: float = 120.0) -> None:

@@ -1,5 +1,6 @@
 """Batches from their first op to their end: bodies, refusals, full disks, several at once."""
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent import applier, journal, roots, store
@@ -285,6 +287,19 @@ def test_a_bad_path_is_refused_and_the_rest_goes_on(box: Target, path: str) -> N
     assert [p for p in after if p not in before] == [box.data / "fine"]
     with pytest.raises(errors.RemoteProtocolError):
         box.applier.base(0, path, bytes(32))
+
+
+def test_what_is_mounted_beneath_is_neither_written_nor_removed(tmp_path: Path) -> None:
+    spec = msgspec.structs.replace(target.spec_in(tmp_path), keep=("a/conf",))
+    with contextlib.closing(Target(spec)) as box:
+        target.write_disk(box.data, {"a/conf": target.D})
+        ours: dict[str, target.Thing] = {"a": target.D, "a/conf": target.D, "a/conf/x": "1", "a/confer": "2"}
+        in_the_way = problem.Reason.IN_THE_WAY
+        assert reasons(box.put(ours)) == {"a/conf": in_the_way, "a/conf/x": in_the_way}
+        assert reasons(box.batch(ops.delete(0, "a/conf"))) == {"a/conf": in_the_way}
+        assert reasons(box.batch(ops.delete(0, "a"))) == {"a": in_the_way}
+        assert reasons(box.put({"a": "a file"})) == {"a": in_the_way}
+        assert box.disk() == {"a": target.D, "a/conf": target.D, "a/confer": "2"}
 
 
 @pytest.mark.parametrize("link", ["/etc/passwd", "..", "../../x", "a/../../../x"])

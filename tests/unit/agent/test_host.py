@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agent import claims, conversation, host, sweep
@@ -260,3 +261,18 @@ async def test_a_root_that_is_no_folder_is_refused_at_the_start(tmp_path: Path) 
 def _rules(*patterns: str) -> messages.Rules:
     listed = rules.parse_lines(patterns, b"", "test")
     return answers.rules_to_message(0, rules.RuleSet((rules.Group(rules.Layer.CONFIG, b"", listed),)))
+
+
+async def test_what_is_mounted_beneath_is_no_extra(tmp_path: Path) -> None:
+    told = linked.told_in(tmp_path)
+    kept = msgspec.structs.replace(told.roots[0], keep=("conf",))
+    async with linked.running(msgspec.structs.replace(told, roots=(kept, *told.roots[1:]))) as bench:
+        laptop = await bench.link()
+        target.write_disk(tmp_path / "r" / "data", {"conf/theirs": "2", "theirs": "3"})
+        laptop.driver.send(_rules("secret"))
+        await laptop.ask(messages.Ask.SWEEP)
+        found = await laptop.told(messages.Findings, lambda found: found.extra_count > 0)
+        assert found.extra == (b"theirs",)
+        done = await laptop.ask(messages.Ask.MANIFEST)
+        rows = [row for part in laptop.parts(done.request) for row in answers.part_to_rows(part)]
+        assert [row.path for row in rows] == ["theirs"]

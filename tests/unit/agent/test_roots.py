@@ -178,6 +178,7 @@ def test_roots_come_as_json() -> None:
         (msgspec.json.encode([ONE, msgspec.structs.replace(TWO, state="/v/one/state")]), "overlap"),
         (msgspec.json.encode([ONE, msgspec.structs.replace(TWO, data="/v")]), "must not contain"),
         (msgspec.json.encode([msgspec.structs.replace(ONE, data="/etc")]), "does not sync to /etc"),
+        (msgspec.json.encode([msgspec.structs.replace(ONE, keep=("../x",))]), "cannot be kept"),
     ],
 )
 def test_bad_roots_are_refused(raw: bytes, said: str) -> None:

@@ -175,3 +175,13 @@ def free_port() -> int:
 def outer_address() -> str:
     """Return an address of this machine that is not 127.0.0.1 and still leads to it."""
     return "127.0.0.2" if sys.platform == "linux" else socket.gethostname()
+
+
+async def test_a_port_that_is_taken_is_an_error_with_a_hint_and_no_group_of_them(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as thief:
+        port = thief.getsockname()[1]
+        told = msgspec.structs.replace(linked.told_in(tmp_path), socket="", port=port)
+        with pytest.raises(errors.AgentError) as caught:
+            await server._serve(told, linked.KEY, lambda: None)
+    assert caught.value.message == f"cannot listen on 127.0.0.1:{port}: Address already in use"
+    assert f"listens on port {port}" in caught.value.hint

@@ -18,7 +18,7 @@ def parse(*more: str, listed: object = (ROOT,)) -> settings.Settings:
 
 def test_a_socket_and_all_there_is_to_say() -> None:
     told = parse("--socket", "/run/s", "--target", "/t", "--lifeline")
-    assert told == settings.Settings((roots.RootSpec(**ROOT),), "/s", "/run/s", 0, "/t", True)
+    assert told == settings.Settings((roots.parse_specs(json.dumps([ROOT]))[0],), "/s", "/run/s", 0, "/t", True)
 
 
 def test_a_port() -> None:

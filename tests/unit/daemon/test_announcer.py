@@ -86,3 +86,12 @@ def test_problems_are_told_when_they_change_and_once_for_all_agents() -> None:
     assert (event.count, [row.path for row in event.problems]) == (1, ["a"])
     told.brain.replicas["two"].problems[0, "a"] = problem.Problem("a", problem.Reason.NO_SPACE, "full")
     assert len(announcer.problem_rows(told.brain)) == 2
+
+
+def test_that_all_is_in_sync_is_news_after_a_link_was_lost() -> None:
+    told = Told()
+    told.settled(first=True)
+    told.subject.lost()
+    told.settled()
+    told.settled()
+    assert [type(each) for each in told.events] == [events.SyncComplete] * 2

@@ -101,6 +101,7 @@ async def test_one_that_is_removed_has_ended_and_is_forgotten() -> None:
         assert not agent.running
         assert not bench.fleet.replicas and not bench.brain.replicas
         await bench.fleet.remove("one")
+        assert bench.events == [events.LinkChanged(target="one", up=False, gone=True)]
         bench.add("one")
         assert set(bench.brain.replicas) == {"one"}
 

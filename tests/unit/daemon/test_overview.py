@@ -88,7 +88,9 @@ def test_a_status_has_a_row_for_each_agent() -> None:
     found = messages.Findings(0, (messages.WireDrift(b"a", ONE, None),), 1, (b"x",), 2, 3)
     agents = named(an_agent("one", detail="why"), an_agent("two", app=app, findings={0: found}))
     told = announcer.Announcer(brain, lambda event: None)
-    row = overview.service("web", "syncing", brain, agents, [], told, {"two": "ready", "three": "no agent in it"})
+    pods = overview.Pods({"two": "ready", "three": "no agent in it"}, "nobody is there")
+    row = overview.service("web", "syncing", brain, agents, [], told, pods)
+    assert row.why == "nobody is there"
     assert (row.name, row.state, row.held, row.pending) == ("web", "syncing", 1, 3)
     assert row.app is not None and (row.app.pid, row.app.starts) == (7, 2)
     one, two, three = row.targets

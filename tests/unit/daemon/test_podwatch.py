@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -65,6 +66,7 @@ class Owner:
     def __init__(self) -> None:
         self.acts: list[str] = []
         self.states: Mapping[str, str] = {}
+        self.trouble = ""
         self.notices: list[events.Notice] = []
         self.more = asyncio.Event()
 
@@ -78,6 +80,10 @@ class Owner:
 
     def set_pods(self, states: Mapping[str, str]) -> None:
         self.states = dict(states)
+        self.more.set()
+
+    def set_trouble(self, why: str) -> None:
+        self.trouble = why
         self.more.set()
 
     def publish(self, event: events.Event) -> None:
@@ -370,3 +376,55 @@ async def test_a_container_that_the_pods_do_not_have(wanted: str, hint: str) -> 
         server.on("GET", WORKLOAD, fake_api.giving({"spec": {"selector": selector, "template": template}}))
         error = await bench.ended()
     assert (error.error_code, error.hint) == ("DL0802", hint)
+
+
+def crashing() -> dict[str, Any]:
+    found = raw()
+    found["status"]["containerStatuses"] = [test_pods.crashing()]
+    return found
+
+
+def _is(owner: Owner, state: str) -> bool:
+    return owner.states == {"web-5d-a": state}
+
+
+async def test_an_app_that_ends_again_and_again_is_told_of_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.there(crashing())
+    async with bench.running() as owner:
+        await owner.until(lambda: len(owner.notices) == 1)
+        for found, state in ((raw(), "ready"), (crashing(), "app CrashLoopBackOff: exit 1"), (raw(), "ready")):
+            bench.stream.say("MODIFIED", found)
+            await owner.until(functools.partial(_is, owner, state))
+        (told,) = owner.notices
+        assert told.code == "DL0764" and "web-5d-a" in told.message and "kubectl logs" in told.hint
+        # One that ran for a while before is news again.
+        monkeypatch.setattr(podwatch, "CALM_S", -1.0)
+        bench.stream.say("MODIFIED", crashing())
+        await owner.until(lambda: len(owner.notices) == 2)
+
+
+async def test_a_workload_that_is_deleted_is_said_to_be_gone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(podwatch, "GAP_S", 0.0)
+    bench.there(raw())
+    async with bench.running() as owner:
+        await owner.until(lambda: bool(owner.states))
+        bench.server.on("GET", WORKLOAD, fake_api.refusing(404, "not found", "NotFound"))
+        bench.stream.say("DELETED", raw())
+        await owner.until(lambda: bool(owner.notices))
+        assert owner.notices[0].code == "DL0730" and "goes on" in owner.notices[0].hint
+        assert owner.trouble == owner.notices[0].message
+        bench.stream.say("ADDED", raw())
+        await owner.until(lambda: owner.trouble == "")
+
+
+async def test_a_pod_that_is_replaced_is_said_to_be_and_not_that_there_are_none(bench: Bench) -> None:
+    bench.there(raw())
+    async with bench.running() as owner:
+        await owner.until(lambda: bool(owner.states))
+        bench.stream.say("MODIFIED", raw(terminating=True))
+        await owner.until(lambda: bool(owner.notices))
+        bench.stream.say("DELETED", raw(terminating=True))
+        bench.stream.say("ADDED", raw("web-5d-b"))
+        await owner.until(lambda: owner.acts[-1] == "+web-5d-b" and not owner.trouble)
+        (told,) = owner.notices
+        assert told.message == "deployment/web has no pod now: web-5d-a is being deleted"

@@ -208,7 +208,7 @@ def test_what_is_in_the_agents_way_is_named(kind: str, name: str, state: dict[st
 def test_an_init_container_that_fails_again_and_again_is_in_the_way() -> None:
     last = {"terminated": {"exitCode": 3}}
     pod = blocked_by("initContainerStatuses", "devloop-seed", waiting("CrashLoopBackOff", "back-off 5m0s"), last)
-    assert pod.blocked == "devloop-seed: CrashLoopBackOff: back-off 5m0s: exit 3"
+    assert pod.blocked == "devloop-seed: CrashLoopBackOff: exit 3"
 
 
 def test_a_pod_that_no_node_takes_is_stranded_and_says_why() -> None:
@@ -224,3 +224,28 @@ def test_an_agent_that_crashes_is_stranded_and_an_app_that_does_is_not() -> None
     assert view(agent=waiting("CrashLoopBackOff")).is_stranded
     assert not view(app=waiting("CrashLoopBackOff")).is_stranded
     assert not view(agent=None).is_stranded
+
+
+def crashing(message: str = "", name: str = "app") -> dict[str, Any]:
+    """Return a status of the kubelet for a container that ends again and again."""
+    state = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container=x"}}
+    last = {"terminated": {"reason": "Error", "exitCode": 1, "message": message}}
+    return {"name": name, "state": state, "lastState": last}
+
+
+def test_what_ends_again_and_again_is_told_by_its_last_words_and_not_by_how_long_it_waits() -> None:
+    found = raw()
+    found["status"]["containerStatuses"] = [crashing("a\n\nValueError: 'x'\n")]
+    pod = pods.view(found)
+    assert pod.state == "app CrashLoopBackOff: exit 1: ValueError: 'x'"
+    assert pod.crashing is not None and pod.crashing.name == "app"
+    assert view().crashing is None
+
+
+def test_of_the_agents_last_words_the_error_is_told() -> None:
+    found = raw(rung="containers")
+    said = '{"error": {}}\nerror[DL0606]: cannot listen\nhint: let it use another one\n'
+    found["status"]["containerStatuses"] = [crashing(said, pods.AGENT)]
+    pod = pods.view(found)
+    assert pod.state == "the agent waits: CrashLoopBackOff: exit 1: error[DL0606]: cannot listen"
+    assert pod.is_stranded

@@ -38,6 +38,7 @@ def test_mounts_beneath_are_protected_and_the_folders_above_them_are_made() -> N
     place = found("/app", ("a", "/app/x/y/file"), ("b", "/app/z"), ("c", "/app2"))
     assert place.protected == ("/app/x/y/file", "/app/z")
     assert place.folders() == ("/devloop/sync-0/data/x/y",)
+    assert place.root.keep == ("x/y/file", "z")
 
 
 def test_in_a_volume_above_the_folder_itself_is_made_too() -> None:

@@ -181,3 +181,11 @@ def test_complete_is_only_said_when_every_services_last_word_was_good(some: list
                 last[event.service] = False
         if any(line.startswith("devloop: sync complete") for line in lines):
             assert all(last.values())
+
+
+def test_a_pod_that_is_gone_is_no_failure() -> None:
+    gone = events.LinkChanged(service="web", target="pod", up=False, gone=True)
+    subject = markers.Markers()
+    for event in (started(), complete(), gone):
+        subject.take(event)
+    assert not subject.reasons

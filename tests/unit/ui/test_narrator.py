@@ -105,6 +105,13 @@ def test_a_link_is_told_when_it_changes() -> None:
     ]
 
 
+def test_a_target_that_is_replaced_is_told_with_its_successor() -> None:
+    gone = events.LinkChanged(service="web", target="pod-1", up=False, gone=True)
+    other = events.LinkChanged(service="web", target="pod-2", up=True)
+    assert say(link(up=True), gone, other) == ["pod-1 is gone", "linked to pod-2"]
+    assert say(link(up=True), other) == []
+
+
 def drift(count: int, *, overwritten: bool = False) -> events.Drifted:
     return events.Drifted(service="web", target="pod-1", count=count, paths=("a",), overwritten=overwritten)
 

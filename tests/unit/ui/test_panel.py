@@ -137,3 +137,19 @@ def test_no_line_is_wider_than_the_terminal(width: int, count: int) -> None:
 def test_cutting_says_so() -> None:
     assert "".join(text for text, _ in panel.cut([("abc", Tone.DIM), ("def", Tone.BAD)], 5)) == "abcd…"
     assert "".join(text for text, _ in panel.cut([("abc", Tone.DIM)], 3)) == "abc"
+
+
+def gone(target: str = "pod-1") -> events.LinkChanged:
+    return events.LinkChanged(service="web", target=target, up=False, gone=True)
+
+
+def test_a_target_that_is_gone_is_forgotten_with_what_was_in_it() -> None:
+    drifted = events.Drifted(service="web", target="pod-1", count=1, paths=("a",))
+    two = [link(up=True), link("pod-2", up=True), complete(), drifted, link(up=False, retry_s=3)]
+    assert "no link to 1" in row(*two)
+    assert row(*two, gone(), complete(0)) == "✓ web  in sync · 4 ms"
+
+
+def test_without_any_target_nothing_is_said_to_be_in_sync() -> None:
+    assert row(link(up=True), complete(), gone()) == "✗ web  waiting for a pod · 4 ms"
+    assert row(link(up=True), complete(), gone(), link("pod-2", up=True)) == "… web  checking · 4 ms"

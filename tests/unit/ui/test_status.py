@@ -95,3 +95,18 @@ def test_colours_do_not_disturb_the_columns() -> None:
 
 def test_names_are_one_a_line() -> None:
     assert status.names(project(service("web", "in sync"), service("db", "held"))) == ["web", "db"]
+
+
+def test_why_there_is_nobody_to_sync_to_and_how_a_pod_is_without_a_link() -> None:
+    waiting = "the agent waits: ContainerCreating"
+    targets = (
+        values.TargetStatus("pod-1", up=False, synced=False, detail="not connected yet", state=waiting),
+        values.TargetStatus("pod-2", up=False, synced=False, detail="no agent in it", state="no agent in it"),
+    )
+    shown = service("web", "connecting", targets=targets, why="deployment/web has no pods")
+    lines = status.render(project(shown), now_s=1000.0).splitlines()
+    assert lines[lines.index("web:") + 1 :] == [
+        "  deployment/web has no pods",
+        f"  no link to pod-1: {waiting}",
+        "  no link to pod-2: no agent in it",
+    ]

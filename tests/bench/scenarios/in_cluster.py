@@ -1,0 +1,207 @@
+"""A tree of 10,000 files in a pod of a real cluster, seen from inside the container.
+
+Run by name: `scripts/bench cluster`. The cluster is that of scripts/cluster, on this machine, so that laptop and
+container share the monotonic clock: what is saved holds the time of its saving, and a process in the container tells
+how old it is when it sees it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from tests.bench import lab, stats
+from tests.bench.report import Figure
+from tests.bench.scenarios import plan
+from tests.e2e import cluster, loop, project, shapes, space
+
+NAME: Final = "cluster"
+POD: Final = "web-0"
+FILES: Final = 1000
+
+# Tells how many milliseconds old each new content of a file is when it is there.
+SEEN: Final = """
+import os, sys, time
+path, count = sys.argv[1], int(sys.argv[2])
+before = os.stat(path).st_ino
+print("ready", flush=True)
+while count:
+    now = os.stat(path).st_ino
+    if now == before:
+        time.sleep(0.0002)
+        continue
+    before, count = now, count - 1
+    print((time.monotonic_ns() - int(open(path).read().rsplit("#", 1)[1])) / 1e6, flush=True)
+"""
+
+# Tells when the last of many files has become another.
+ALL_SEEN: Final = """
+import os, sys, time
+left = {path: os.stat(path).st_ino for path in sys.stdin.read().split()}
+print("ready", flush=True)
+while left:
+    left = {path: inode for path, inode in left.items() if os.stat(path).st_ino == inode}
+    time.sleep(0.001)
+print(time.monotonic(), flush=True)
+"""
+
+
+def run(how: plan.Plan) -> list[Figure]:
+    """Measure in a namespace of its own."""
+    whole = cluster.Cluster.up()
+    with tempfile.TemporaryDirectory(dir=how.disk) as folder, space.created(whole, Path(folder)) as ns:
+        bench = loop.Bench(ns, Path(folder), whole.agent_image(), whole.base_image())
+        small = _replaced(_project(bench, "small"), how.runs)
+        made = _project(bench, "large")
+        files = how.trees.unpack("10k", made.folder / "web")
+        return [
+            Figure(scenario=NAME, name="new agent runs -> in sync (1 file)", unit="s", values=small, target=2.0),
+            *_first_syncs(made, how.runs),
+            *_saves(made, files, how),
+        ]
+
+
+def _project(bench: loop.Bench, name: str) -> project.Project:
+    """Make a project and a StatefulSet for it, whose pod keeps its name."""
+    made = bench.laptop(name, services=loop.service(workload="statefulset/web"))
+    plain = loop.deployment(bench.app_image, "/bin/sleep", "infinity")
+    plain["kind"] = "StatefulSet"
+    spec = plain["spec"]["template"]["spec"]
+    spec["volumes"] = [{"name": "scratch", "emptyDir": {}}]
+    spec["containers"][0]["volumeMounts"] = [shapes.mount("scratch", "/scratch")]
+    plain["spec"]["serviceName"] = "web"
+    bench.ns.apply(*made.injected(plain, image=bench.agent_image))
+    bench.ns.ready(POD)
+    return made
+
+
+# ---- pods and first syncs -------------------------------------------------------------------------------------------
+
+
+def _replaced(made: project.Project, runs: int) -> tuple[float, ...]:
+    """Return how long it took from the moment when a new pod's agent was seen running."""
+    found = []
+    with project.watching(made) as watch:
+        for _ in range(runs):
+            uid = _uid(made)
+            made.where.admin("delete", "pod", POD, "--grace-period=1", "--wait=false")
+            made.where.wait("pod", POD, lambda pod, uid=uid: _runs_anew(pod, uid), "the new agent")  # type: ignore[misc]
+            runs_s = time.time()
+            watch.until("link", lambda event: event["gone"])
+            found.append(max(0.0, watch.until("sync_complete")["time"] - runs_s))
+            made.where.ready(POD)
+    return tuple(found)
+
+
+def _uid(made: project.Project) -> str:
+    return str(made.where.get("pod", POD)["metadata"]["uid"])
+
+
+def _runs_anew(pod: dict[str, Any], uid: str) -> bool:
+    return pod["metadata"]["uid"] != uid and "running" in space.container_state(pod, shapes.AGENT).get("state", {})
+
+
+def _first_syncs(made: project.Project, runs: int) -> list[Figure]:
+    """Fill a new pod, and the same tree by tar into another folder of it, in turns."""
+    ours, tar = [], []
+    for number in range(runs):
+        uid = _uid(made)
+        made.where.admin("delete", "pod", POD, "--grace-period=1")
+        made.where.wait("pod", POD, lambda pod, uid=uid: _runs_anew(pod, uid), "the new agent")  # type: ignore[misc]
+        made.where.ready(POD)
+        if number % 2:
+            tar.append(_tar(made))
+        began_s = time.time()
+        with made.watch() as watch:
+            ours.append(watch.until("ready")["time"] - began_s)
+        if not number % 2:
+            tar.append(_tar(made))
+    told = {"unit": "s", "values": tuple(ours), "floors": tuple(tar), "floor_name": "tar | kubectl exec tar"}
+    ratio = tuple(one / other for one, other in zip(ours, tar, strict=True))
+    return [
+        Figure(scenario=NAME, name="start -> first sync of 10k files", **told),  # type: ignore[arg-type]
+        Figure(scenario=NAME, name="the same, in times of tar", unit="x", values=ratio, target=1.0),
+    ]
+
+
+def _tar(made: project.Project) -> float:
+    began_s = time.monotonic()
+    into = made.where.admin.argv("exec", "-i", POD, "-c", shapes.APP, "--", "tar", "-x", "-C", "/scratch")
+    with subprocess.Popen(
+        ["tar", "-c", "--exclude=.git", "-C", str(made.folder), "web"], stdout=subprocess.PIPE
+    ) as packing:
+        subprocess.run(into, stdin=packing.stdout, check=True, timeout=lab.PATIENCE_S)
+    return time.monotonic() - began_s
+
+
+# ---- saves ----------------------------------------------------------------------------------------------------------
+
+
+def _saves(made: project.Project, files: Sequence[Path], how: plan.Plan) -> list[Figure]:
+    with project.watching(made):
+        lab.pause(3.0)
+        edited = made.folder / "web" / "django" / plan.EDITED
+        edited.write_text("#0")
+        made.flush()
+        rows = [_row(made, edited, 20 if how.quick else 200 // how.runs) for _ in range(how.runs)]
+        bursts = tuple(_burst(made, files, number) for number in range(how.runs))
+    figures = [
+        Figure(
+            scenario=NAME,
+            name=f"saved -> seen in the container p{percent}",
+            unit="ms",
+            values=tuple(stats.percentile(row, percent) for row in rows),
+            target=target,
+        )
+        for percent, target in ((50, 8.0), (95, 25.0))
+    ]
+    return [
+        *figures,
+        Figure(scenario=NAME, name="1,000 files rewritten -> all seen", unit="s", values=bursts, target=0.4),
+    ]
+
+
+def _row(made: project.Project, edited: Path, count: int) -> list[float]:
+    path = f"{shapes.TO}/{edited.relative_to(made.folder / 'web')}"
+    with _inside(made, SEEN, path, str(count)) as told:
+        found = []
+        for _ in range(count):
+            lab.pause(0.1)
+            edited.write_text(f"#{time.monotonic_ns()}")
+            found.append(float(next(told)))
+    return found
+
+
+def _burst(made: project.Project, files: Sequence[Path], number: int) -> float:
+    lab.pause(3.0)
+    source = made.folder / "web"
+    small = [path for path in files if path.suffix == ".py" and path.stat().st_size < 100_000]
+    # Always the same ones; this is no secret.
+    chosen = random.Random(1).sample(small, FILES)
+    names = "\n".join(f"{shapes.TO}/{path.relative_to(source)}" for path in chosen)
+    contents = [path.read_bytes() + b"# rewritten %d\n" % number for path in chosen]
+    with _inside(made, ALL_SEEN, given=names) as told:
+        began_s = time.monotonic()
+        for path, content in zip(chosen, contents, strict=True):
+            path.write_bytes(content)
+        return float(next(told)) - began_s
+
+
+@contextlib.contextmanager
+def _inside(made: project.Project, script: str, *arguments: str, given: str = "") -> Iterator[Iterator[str]]:
+    """Run Python in the app's container, and yield its lines once it is ready."""
+    argv = made.where.admin.argv("exec", "-i", POD, "-c", shapes.APP, "--", "python3", "-c", script, *arguments)
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(given)
+        process.stdin.close()
+        lines = iter(process.stdout)
+        if next(lines, "").strip() != "ready":
+            raise SystemExit("nothing can be run in the container")
+        yield lines
