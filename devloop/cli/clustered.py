@@ -6,17 +6,12 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
-from devloop import __version__, errors
+from devloop import errors
 from devloop.cli import options
 from devloop.kube import client, config
 
 if TYPE_CHECKING:
     from devloop.config import load, model
-
-
-def agent_image(given: str | None) -> str:
-    """Return the agent's image: what is given, else the published one of this version."""
-    return given or f"ghcr.io/devloop-k8s/agent:{__version__}"
 
 
 def choice(settings: options.Settings, project: load.Project | None) -> config.Choice:

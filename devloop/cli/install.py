@@ -70,6 +70,7 @@ async def _install(
     from devloop.config import injection
     from devloop.inject import leasing, patch
     from devloop.kube import workloads
+    from devloop.podspec import names as podnames
     from devloop.state import dirs
 
     def say(line: str) -> None:
@@ -88,7 +89,7 @@ async def _install(
             asked = patch.Asked(
                 reference=workloads.parse(str(spec.workload)),
                 service=injection.request_of(name, spec),
-                agent_image=clustered.agent_image(agent_image),
+                agent_image=agent_image or podnames.AGENT_IMAGE,
                 project=dirs.project_id(loaded.folder),
                 takeover=takeover,
                 applications=(loaded.config.argocd.namespace or "") if loaded.config.argocd else "",

@@ -415,6 +415,12 @@ CODES: Final[dict[str, Code]] = {
         "A PodDisruptionBudget forbids to take this pod away. devloop never deletes a pod to get around one.",
         "Try again when more pods of the workload are ready, or scale it up.",
     ),
+    "DL0786": Code(
+        "no agent can be attached to this pod",
+        "An ephemeral container shares the app's processes and files as they are, so some pods and some settings of "
+        "the service do not go with it. The message names the reason.",
+        "Follow the hint. docs/how-it-gets-in.md has the table of what goes with which way in.",
+    ),
     "DL0801": Code(
         "not a pod that Kubernetes would take",
         "The pod template in a manifest lacks something, or has something of another type than Kubernetes expects.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +157,45 @@ def test_without_the_role_nothing_is_changed(
     assert told.status == 4, told.err
     assert "you may not" in told.err
     assert template(ns) == before
+
+
+def test_a_watch_patches_while_it_runs(
+    ns: space.Space, ann: laptop.Laptop, before: dict[str, Any], agent_image: str
+) -> None:
+    with ann.watching("--patch", agent_image=agent_image) as watch:
+        watch.until_ready()
+        assert ns.read(agents_pod(ns), "/srv/web/page.html", shapes.APP) == "one\n"
+        assert template(ns) != before
+        watch.process.send_signal(signal.SIGINT)
+        assert watch.process.wait(30) == 0
+    assert template(ns) == before
+    assert labelled(ns) == []
+
+
+def test_a_watch_that_was_killed_is_undone_from_another_machine(
+    ns: space.Space, ann: laptop.Laptop, before: dict[str, Any], agent_image: str, tmp_path: Path
+) -> None:
+    with ann.watching("--patch", agent_image=agent_image) as watch:
+        watch.until_ready()
+        watch.process.kill()
+        watch.process.wait(30)
+    assert template(ns) != before
+    # the same person with another state folder, from which nothing is known
+    other = laptop.Laptop(tmp_path / "other", ns.developer("patch"), WEB)
+    ended = other("down")
+    assert ended.status == 0, ended.err
+    assert template(ns) == before
+    assert labelled(ns) == []
+
+
+def test_a_watch_that_was_killed_is_undone_by_the_next(
+    ns: space.Space, ann: laptop.Laptop, before: dict[str, Any], agent_image: str
+) -> None:
+    with ann.watching("--patch", agent_image=agent_image) as watch:
+        watch.until_ready()
+        watch.process.kill()
+        watch.process.wait(30)
+    with ann.watching() as watch:
+        watch.until(lambda event: "is put back" in event.get("message", ""), "the leftover")
+        assert template(ns) == before
+    assert labelled(ns) == []

@@ -1,4 +1,4 @@
-"""Which cluster, which services, which image."""
+"""Which cluster, which services."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from devloop import __version__, errors
+from devloop import errors
 from devloop.cli import clustered, options
 from devloop.config import load
 from devloop.kube import config
@@ -17,11 +17,6 @@ from tests.unit.cli import clusters
 def project() -> load.Project:
     Path("devloop.yaml").write_text(clusters.PROJECT.replace("services:", "context: dev\nnamespace: mine\nservices:"))
     return load.load(str(Path("devloop.yaml").resolve()))
-
-
-def test_the_image_is_the_one_given_or_that_of_this_version() -> None:
-    assert clustered.agent_image("mine:1") == "mine:1"
-    assert clustered.agent_image(None) == f"ghcr.io/devloop-k8s/agent:{__version__}"
 
 
 def test_the_project_says_which_cluster(project: load.Project) -> None:
