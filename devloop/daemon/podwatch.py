@@ -194,7 +194,7 @@ class PodWatch:
         else:
             first = ", ".join(f"{name} ({why})" for name, why in list(change.stragglers.items())[:3])
             message = f"no pod of {whose} has an agent: {first}"
-            hint = "add it to the manifests with `devloop inject`"
+            hint = "add it to the manifests with `devloop inject`, or let the watch bring it: --patch or --attach"
         self._say(events.Notice(level=events.Level.WARNING, message=message, hint=hint, code="DL0760"))
 
     def _say(self, notice: events.Notice) -> None:

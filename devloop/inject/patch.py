@@ -106,9 +106,7 @@ async def install(api: client.Client, namespace: str, asked: Asked, me: lease.Ow
     """
     if asked.reference.kind.name not in _KINDS:
         raise _no_kind(asked.reference)
-    held = await leasing.find(api, namespace, str(asked.reference))
-    _check_owner(held, asked, me)
-    done = await _change(api, namespace, asked, me, held)
+    done = await _change(api, namespace, asked, me)
     if done.lease is None:
         return done
     record = done.lease.restore.record
@@ -145,16 +143,15 @@ def _check_owner(held: lease.Lease | None, asked: Asked, me: lease.Owner) -> Non
     )
 
 
-async def _change(
-    api: client.Client, namespace: str, asked: Asked, me: lease.Owner, held: lease.Lease | None
-) -> Installed:
+async def _change(api: client.Client, namespace: str, asked: Asked, me: lease.Owner) -> Installed:
     for _ in range(_ROUNDS):
+        held = await leasing.find(api, namespace, str(asked.reference))
+        _check_owner(held, asked, me)
         raw = await api.find(asked.reference.path(namespace))
         await ownership.check(api, raw, asked.reference, namespace, asked.applications)
         done = await _change_once(api, namespace, asked, me, held, raw)
         if done is not None:
             return done
-        held = await leasing.find(api, namespace, str(asked.reference))
     raise errors.ConflictError(
         f"{asked.reference} is changed by something else again and again",
         hint="find out what: `kubectl get -o yaml --show-managed-fields` names the managers",
@@ -170,7 +167,7 @@ async def _change_once(
     held: lease.Lease | None,
     raw: Mapping[str, Any],
 ) -> Installed | None:
-    """Make the change; None where somebody else changed the template at this very moment."""
+    """Make the change; None where somebody else changed the template or took the lease at this very moment."""
     before = template_of(raw, asked.reference)
     if held is None and inject.is_injected(before):
         return Installed(None)
@@ -182,7 +179,10 @@ async def _change_once(
     told = lease.Restore(_record_of(made.pod), lease.digest(original), lease.digest(after))
     mine = _lease(asked, me, held, told)
     await _claim(api, namespace, asked, made, mine)
-    written = await leasing.write(api, namespace, mine)
+    try:
+        written = await leasing.write(api, namespace, mine)
+    except errors.ConflictError:
+        return None
     try:
         changed = await replace_template(api, namespace, asked.reference, before, made.pod)
     except errors.ClusterError:

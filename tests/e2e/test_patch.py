@@ -89,6 +89,55 @@ def test_a_deployment_is_patched_synced_to_and_put_back_exactly(
     assert [pod for pod in ns.pods("app=web") if space.container_state(pod, shapes.AGENT)] == []
 
 
+def test_a_command_under_the_launcher_with_a_seed_and_probes_comes_back_exactly(
+    ns: space.Space, agent_image: str, app_image: str, tmp_path: Path
+) -> None:
+    made = deployment(app_image, replicas=2)
+    app = made["spec"]["template"]["spec"]["containers"][0]
+    app["command"] = ["sh", "-c", "while :; do sleep 1; done"]
+    app["args"] = ["one", "two"]
+    app["env"] = [{"name": "COLOUR", "value": "blue"}]
+    app["livenessProbe"] = {"exec": {"command": ["true"]}, "periodSeconds": 5}
+    ns.apply(made)
+    ns.wait("deployment", "web", lambda each: each["status"].get("availableReplicas") == 2, "both pods")
+    before = template(ns)
+    web = {
+        "workload": "deployment/web",
+        "reload": "supervise",
+        "env": {"COLOUR": "red", "DEBUG": "1"},
+        "sync": [{"from": "web", "to": "/usr/share/doc"}],
+    }
+    ann = laptop.Laptop(tmp_path / "ann", ns.developer("patch"), {"services": {"web": web}})
+    ann.write("web/page.html", "one\n")
+    with ann.watching("--patch", agent_image=agent_image) as watch:
+        watch.until_ready()
+        pods = [pod["metadata"]["name"] for pod in ns.pods("app=web") if space.container_state(pod, shapes.AGENT)]
+        for pod in pods:
+            assert ns.read(pod, "/usr/share/doc/page.html", shapes.APP) == "one\n"
+            # the image's own files are there as well
+            assert "base-files" in ns.exec(pod, "ls", "/usr/share/doc", container=shapes.APP)
+            assert ns.exec(pod, "printenv", "COLOUR", container=shapes.APP) == "red\n"
+        assert len(pods) == 2
+    assert template(ns) == before
+    assert labelled(ns) == []
+
+
+def test_one_who_takes_over_is_not_undone_by_the_one_before(
+    ns: space.Space, ann: laptop.Laptop, before: dict[str, Any], agent_image: str, tmp_path: Path
+) -> None:
+    bob = laptop.Laptop(tmp_path / "bob", ns.developer("patch"), WEB, host="bob")
+    with ann.watching("--patch", agent_image=agent_image) as watch:
+        watch.until_ready()
+        done = bob("install", "--patch", "--takeover", agent_image=agent_image)
+        assert done.status == 0, done.err
+        watch.process.send_signal(signal.SIGINT)
+        watch.process.wait(30)
+    assert labelled(ns) == ["lease.coordination.k8s.io/devloop-deployment-web"]
+    assert template(ns) != before
+    assert bob("down", "--no-wait").status == 0
+    assert template(ns) == before
+
+
 def test_down_twice_is_down_once(ann: laptop.Laptop, before: dict[str, Any], agent_image: str) -> None:
     assert ann("install", "--patch", agent_image=agent_image).status == 0
     assert ann("install", "--patch", agent_image=agent_image).err.count("already") == 1

@@ -16,6 +16,7 @@ from devloop.kube import workloads
 from devloop.podspec import inject, names, request
 from tests.unit.inject import fake_cluster
 from tests.unit.inject.conftest import Bench
+from tests.unit.inject.test_lease import ONE
 
 ANN = lease.Owner("ann@laptop")
 BOB = lease.Owner("bob@desk")
@@ -165,6 +166,16 @@ async def test_another_owner_is_named_and_nothing_is_changed(bench: Bench) -> No
         await install(bench, me=BOB)
     assert caught.value.owner == "ann@laptop" and "--takeover" in caught.value.hint
     assert bench.cluster.log == []
+
+
+async def test_of_two_who_come_at_once_the_second_is_told(bench: Bench) -> None:
+    theirs = msgspec.structs.replace(ONE, owner=BOB).manifest("dev")
+    leases = fake_cluster.LEASE.rpartition("/")[0]
+    bench.cluster.hooks[f"POST {leases}"] = lambda: bench.cluster.put(fake_cluster.LEASE, theirs)
+    before = copy.deepcopy(bench.cluster.template)
+    with pytest.raises(errors.OwnedError, match="bob@desk"):
+        await install(bench)
+    assert bench.cluster.template == before
 
 
 async def test_taking_over_keeps_the_way_back(bench: Bench) -> None:
