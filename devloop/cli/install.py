@@ -68,7 +68,7 @@ async def _install(
 ) -> int:
     from devloop.cli import clustered
     from devloop.config import injection
-    from devloop.inject import leasing, patch
+    from devloop.inject import leasing, patch, template
     from devloop.kube import workloads
     from devloop.podspec import names as podnames
     from devloop.state import dirs
@@ -84,7 +84,7 @@ async def _install(
                 raise errors.UsageError(
                     f"{name} has a selector and no workload, so there is no template to change",
                     hint="add workload: deployment/NAME to it",
-                    code=patch.KIND_CODE,
+                    code=template.CODE,
                 )
             asked = patch.Asked(
                 reference=workloads.parse(str(spec.workload)),

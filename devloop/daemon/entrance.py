@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from devloop import errors
 from devloop.config import injection, model
 from devloop.daemon import app, attached, patched, rungs
-from devloop.inject import lease, patch
+from devloop.inject import lease, patch, template
 from devloop.kube import workloads
 from devloop.sync import events
 
@@ -47,7 +47,7 @@ class Entrance:
             raise errors.UsageError(
                 "a service with a selector has no template that could be patched",
                 hint="give it workload: deployment/NAME, or name the services that you mean",
-                code=patch.KIND_CODE,
+                code=template.CODE,
             )
         keep = frozenset(str(workloads.parse(str(spec.workload))) for spec in listed)
         self._left = rungs.Leftovers(self._project, keep, self._publish)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from devloop import errors
 from devloop.daemon import rungs
-from devloop.inject import lease, leasing, patch
+from devloop.inject import lease, leasing, patch, putback
 from devloop.kube import client
 from devloop.sync import events
 
@@ -74,7 +74,7 @@ class Patched:
                 one = await leasing.find(api, namespace, workload)
                 if one is None or not self._is_ours(one, me):
                     return
-                await patch.restore(api, namespace, one)
+                await putback.restore(api, namespace, one)
         except (errors.ClusterError, TimeoutError) as error:
             why = error.message if isinstance(error, errors.ClusterError) else f"no answer within {END_S:.0f} s"
             self._publish(

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from devloop import errors
-from devloop.inject import lease, leasing, marks, patch, rollout
+from devloop.inject import lease, leasing, marks, putback, rollout
 from devloop.kube import client, paths, pods, workloads
 from devloop.podspec import inject, names
 
@@ -135,7 +135,7 @@ async def end(api: client.Client, namespace: str, found: Survey, say: Say) -> li
     failed: list[errors.ClusterError] = []
     for one in found.leases:
         try:
-            ended = await patch.restore(api, namespace, one)
+            ended = await putback.restore(api, namespace, one)
         except errors.ClusterError as error:
             failed.append(error)
             continue
@@ -147,11 +147,11 @@ async def end(api: client.Client, namespace: str, found: Survey, say: Say) -> li
     return failed
 
 
-_ENDS: Final[Mapping[patch.End, str]] = {
-    patch.End.RESTORED: "put back exactly as it was",
-    patch.End.KEPT: "devloop's parts were taken out; what somebody else changed meanwhile was not overwritten",
-    patch.End.UNTOUCHED: "somebody else changed it meanwhile and nothing of devloop is in it; it was left as it is",
-    patch.End.GONE: "it was deleted meanwhile; its lease is given back",
+_ENDS: Final[Mapping[putback.End, str]] = {
+    putback.End.RESTORED: "put back exactly as it was",
+    putback.End.KEPT: "devloop's parts were taken out; what somebody else changed meanwhile was not overwritten",
+    putback.End.UNTOUCHED: "somebody else changed it meanwhile and nothing of devloop is in it; it was left as it is",
+    putback.End.GONE: "it was deleted meanwhile; its lease is given back",
 }
 
 

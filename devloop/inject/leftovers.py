@@ -10,14 +10,14 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from devloop import errors
-from devloop.inject import lease, leasing, patch
+from devloop.inject import lease, leasing, putback
 from devloop.kube import client
 
 _ENDS: Final = {
-    patch.End.RESTORED: "was left patched by a watch that is gone, and is put back",
-    patch.End.KEPT: "was left patched by a watch that is gone; devloop's parts are out, others' changes stay",
-    patch.End.UNTOUCHED: "had a lease of a watch that is gone, and nothing of devloop in it",
-    patch.End.GONE: "was deleted; the lease that a watch left on it is given back",
+    putback.End.RESTORED: "was left patched by a watch that is gone, and is put back",
+    putback.End.KEPT: "was left patched by a watch that is gone; devloop's parts are out, others' changes stay",
+    putback.End.UNTOUCHED: "had a lease of a watch that is gone, and nothing of devloop in it",
+    putback.End.GONE: "was deleted; the lease that a watch left on it is given back",
 }
 
 
@@ -59,7 +59,7 @@ async def give_back(
         if not is_left_over(one, me, project, keep):
             continue
         try:
-            ended = await patch.restore(api, namespace, one)
+            ended = await putback.restore(api, namespace, one)
         except errors.ClusterError as error:
             say(f"{one.workload} is left patched by a watch that is gone: {error.message}")
         else:

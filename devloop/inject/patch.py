@@ -11,8 +11,6 @@ one. docs/decisions/0009 tells why it is not a server-side apply.
 from __future__ import annotations
 
 import contextlib
-import copy
-import enum
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -20,19 +18,13 @@ from typing import Any, Final
 import msgspec
 
 from devloop import errors
-from devloop.inject import lease, leasing, marks, ownership, rollout, running
+from devloop.inject import lease, leasing, marks, ownership, putback, rollout, running, template
 from devloop.kube import client, paths, workloads
 from devloop.podspec import inject, names, outcome, request
-
-KIND_CODE: Final = "DL0782"
-CHANGED_CODE: Final = "DL0783"
 
 TIMEOUT_S: Final = 180.0
 
 _KINDS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
-
-# Somebody who changes a template does it once; more rounds than this are a fight with another program.
-_ROUNDS: Final = 4
 
 Say = Callable[[str], None]
 
@@ -75,19 +67,6 @@ class Installed(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-class End(enum.StrEnum):
-    """How a workload was left when its lease was given back."""
-
-    RESTORED = "restored"
-    """Exactly as it was."""
-    KEPT = "kept"
-    """Without devloop's parts, and with what others changed meanwhile."""
-    UNTOUCHED = "untouched"
-    """Nothing of devloop was in it any more."""
-    GONE = "gone"
-    """It was deleted."""
-
-
 async def install(api: client.Client, namespace: str, asked: Asked, me: lease.Owner, say: Say) -> Installed:
     """Put the agent into a workload, and wait until its pods have it; where that fails, put everything back.
 
@@ -114,7 +93,7 @@ async def install(api: client.Client, namespace: str, asked: Asked, me: lease.Ow
         await rollout.wait(api, namespace, asked.reference, record, say, timeout_s=asked.timeout_s)
     except errors.RefusedError:
         if done.changed:
-            await restore(api, namespace, done.lease)
+            await putback.restore(api, namespace, done.lease)
         raise
     return done
 
@@ -124,12 +103,12 @@ def _no_kind(reference: workloads.Reference) -> errors.UsageError:
         return errors.UsageError(
             f"{reference} cannot be patched: its steps would hold the new pods up, and roll back what is not promoted",
             hint="put the agent into its manifests with `devloop inject`",
-            code=KIND_CODE,
+            code=template.CODE,
         )
     return errors.UsageError(
         f"{reference} cannot be patched: the containers of a pod are fixed",
         hint="attach to it with `devloop watch --attach`, or name the workload that owns it",
-        code=KIND_CODE,
+        code=template.CODE,
     )
 
 
@@ -144,7 +123,7 @@ def _check_owner(held: lease.Lease | None, asked: Asked, me: lease.Owner) -> Non
 
 
 async def _change(api: client.Client, namespace: str, asked: Asked, me: lease.Owner) -> Installed:
-    for _ in range(_ROUNDS):
+    for _ in range(template.ROUNDS):
         held = await leasing.find(api, namespace, str(asked.reference))
         _check_owner(held, asked, me)
         raw = await api.find(asked.reference.path(namespace))
@@ -155,7 +134,7 @@ async def _change(api: client.Client, namespace: str, asked: Asked, me: lease.Ow
     raise errors.ConflictError(
         f"{asked.reference} is changed by something else again and again",
         hint="find out what: `kubectl get -o yaml --show-managed-fields` names the managers",
-        code=CHANGED_CODE,
+        code=template.CHANGED_CODE,
     )
 
 
@@ -168,15 +147,15 @@ async def _change_once(
     raw: Mapping[str, Any],
 ) -> Installed | None:
     """Make the change; None where somebody else changed the template or took the lease at this very moment."""
-    before = template_of(raw, asked.reference)
+    before = template.of(raw, asked.reference)
     if held is None and inject.is_injected(before):
         return Installed(None)
-    original = _without(before, held.restore.record if held else "")
+    original = template.without(before, held.restore.record if held else "")
     made = await _made(api, namespace, asked, raw, original)
-    after = await replace_template(api, namespace, asked.reference, before, made.pod, dry=True)
+    after = await template.replace(api, namespace, asked.reference, before, made.pod, dry=True)
     if after is None:
         return None
-    told = lease.Restore(_record_of(made.pod), lease.digest(original), lease.digest(after))
+    told = lease.Restore(template.record_of(made.pod), lease.digest(original), lease.digest(after))
     mine = _lease(asked, me, held, told)
     await _claim(api, namespace, asked, made, mine)
     try:
@@ -184,7 +163,7 @@ async def _change_once(
     except errors.ConflictError:
         return None
     try:
-        changed = await replace_template(api, namespace, asked.reference, before, made.pod)
+        changed = await template.replace(api, namespace, asked.reference, before, made.pod)
     except errors.ClusterError:
         if held is None:
             await _forget(api, namespace, written)
@@ -280,135 +259,3 @@ async def _forget(api: client.Client, namespace: str, one: lease.Lease) -> None:
     """Give a lease back under which nothing was changed; where that fails too, the next start does it."""
     with contextlib.suppress(errors.ClusterError):
         await leasing.give_back(api, namespace, one)
-
-
-# ---- the way back -----------------------------------------------------------------------------------------------
-
-
-async def restore(api: client.Client, namespace: str, one: lease.Lease) -> End:
-    """Put a workload's template back, and give its lease back.
-
-    What others changed in the template since is not overwritten: only devloop's own parts are taken out.
-
-    Args:
-        api: The cluster.
-        namespace: The workload's namespace.
-        one: Its lease.
-
-    Raises:
-        ConflictError: Somebody took the lease over, or changes the workload again and again.
-        ClusterError: The cluster cannot be asked or does not allow it, or parts of devloop are in the template that
-            cannot be told from others'.
-    """
-    reference = workloads.parse(one.workload)
-    for _ in range(_ROUNDS):
-        try:
-            raw = await api.get(reference.path(namespace))
-        except errors.NotThereError:
-            await leasing.give_back(api, namespace, one)
-            return End.GONE
-        before = template_of(raw, reference)
-        wanted = _without(before, one.restore.record)
-        found = lease.digest(before)
-        if before == wanted:
-            await leasing.give_back(api, namespace, one)
-            return End.RESTORED if found == one.restore.original else End.UNTOUCHED
-        after = await replace_template(api, namespace, reference, before, wanted)
-        if after is not None:
-            await leasing.give_back(api, namespace, one)
-            return End.RESTORED if lease.digest(after) == one.restore.original else End.KEPT
-    raise errors.ConflictError(
-        f"{reference} is changed by something else again and again",
-        hint="run `devloop down` again when it is quiet",
-        code=CHANGED_CODE,
-    )
-
-
-def _without(template: outcome.Tree, record: str) -> outcome.Tree:
-    """Return a template without devloop's parts.
-
-    Args:
-        template: A template of the cluster.
-        record: What was done to it, as its lease has it: somebody may have removed the annotation that says so.
-
-    Raises:
-        RefusedError: Parts of devloop are in it that nobody tells how to undo.
-    """
-    told = inject.uninject(template)
-    if (told.refusals and record) or (record and not inject.is_injected(template) and _has_parts(template)):
-        marked = copy.deepcopy(template)
-        metadata = marked.setdefault("metadata", {})
-        metadata["annotations"] = {**(metadata.get("annotations") or {}), names.ANNOTATION: record}
-        told = inject.uninject(marked)
-    if told.refusals:
-        first = told.refusals[0]
-        raise errors.RefusedError(first.message, hint=first.hint, code=first.code)
-    return told.pod
-
-
-def _has_parts(template: Mapping[str, Any]) -> bool:
-    spec = template.get("spec") or {}
-    return any(
-        names.is_ours(each.get("name"))
-        for key in ("containers", "initContainers", "volumes")
-        for each in spec.get(key) or []
-    )
-
-
-def _record_of(template: Mapping[str, Any]) -> str:
-    return str(template["metadata"]["annotations"][names.ANNOTATION])
-
-
-def template_of(raw: Mapping[str, Any], reference: workloads.Reference) -> outcome.Tree:
-    """Return a workload's pod template.
-
-    Raises:
-        ClusterError: It has none.
-    """
-    template = (raw.get("spec") or {}).get("template")
-    if not isinstance(template, dict):
-        raise errors.ClusterError(f"{reference} has no pod template", code=KIND_CODE)
-    return template
-
-
-async def replace_template(
-    api: client.Client,
-    namespace: str,
-    reference: workloads.Reference,
-    before: outcome.Tree,
-    after: outcome.Tree,
-    *,
-    dry: bool = False,
-) -> outcome.Tree | None:
-    """Replace a workload's template if it is still as it was seen.
-
-    Args:
-        api: The cluster.
-        namespace: The workload's namespace.
-        reference: The workload.
-        before: The template as it was seen.
-        after: What it is to be.
-        dry: Only try it.
-
-    Returns:
-        The template as the cluster has it then; None where it was not as it was seen any more.
-
-    Raises:
-        ClusterError: The API server does not allow or not take it.
-    """
-    operations = [
-        {"op": "test", "path": "/spec/template", "value": before},
-        {"op": "replace", "path": "/spec/template", "value": after},
-    ]
-    query = {"fieldManager": marks.MANAGER, **({"dryRun": "All"} if dry else {})}
-    path = reference.path(namespace)
-    try:
-        raw = await api.patch(path, operations, client.Patch.JSON, query)
-    except errors.ConflictError:
-        return None
-    except errors.RefusedError:
-        # A test that fails and an object that is not valid are both 422 (RFC 5789, section 2.2).
-        if template_of(await api.find(path), reference) != before:
-            return None
-        raise
-    return template_of(raw, reference)

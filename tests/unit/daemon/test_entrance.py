@@ -9,7 +9,7 @@ import pytest
 from devloop import errors
 from devloop.config import model
 from devloop.daemon import app, attached, entrance, patched, rungs
-from devloop.inject import lease, patch
+from devloop.inject import lease, template
 
 SYNC = [{"from": "/laptop/web", "to": "/app"}]
 
@@ -49,4 +49,4 @@ def test_what_has_no_template_cannot_be_patched() -> None:
     assert isinstance(made(app.Way.ATTACH, labels), attached.Attached)
     with pytest.raises(errors.UsageError) as caught:
         made(app.Way.PATCH, labels)
-    assert caught.value.error_code == patch.KIND_CODE
+    assert caught.value.error_code == template.CODE

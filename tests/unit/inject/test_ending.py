@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from devloop import errors
-from devloop.inject import ending, lease, leasing, patch
+from devloop.inject import ending, lease, leasing, putback
 from devloop.podspec import inject, request
 from tests.unit.inject import fake_cluster
 from tests.unit.inject.conftest import Bench
@@ -173,5 +173,5 @@ async def test_pods_that_still_have_an_agent_are_named_in_the_end(bench: Bench) 
 
 
 def test_every_end_is_told() -> None:
-    assert set(ending._ENDS) == set(patch.End)
+    assert set(ending._ENDS) == set(putback.End)
     assert lease.Until.DOWN in lease.Until

@@ -7,7 +7,7 @@ import copy
 import msgspec
 import pytest
 
-from devloop.inject import lease, leftovers, patch
+from devloop.inject import lease, leftovers, putback
 from devloop.podspec import inject
 from devloop.state import identity
 from tests.unit.inject import fake_cluster
@@ -67,4 +67,4 @@ async def test_without_the_right_to_look_nothing_is_done(bench: Bench) -> None:
 
 
 def test_every_end_is_told() -> None:
-    assert set(leftovers._ENDS) == set(patch.End)
+    assert set(leftovers._ENDS) == set(putback.End)

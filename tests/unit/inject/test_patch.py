@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ import msgspec
 import pytest
 
 from devloop import errors
-from devloop.inject import lease, leasing, patch, rollout, running
+from devloop.inject import lease, leasing, patch, putback, rollout, running, template
 from devloop.kube import workloads
 from devloop.podspec import inject, names, request
 from tests.unit.inject import fake_cluster
@@ -57,7 +56,7 @@ async def test_it_is_put_back_exactly_and_the_lease_is_gone(bench: Bench) -> Non
     before = copy.deepcopy(bench.cluster.template)
     done = await install(bench)
     assert done.lease is not None
-    assert await patch.restore(bench.api, "dev", done.lease) is patch.End.RESTORED
+    assert await putback.restore(bench.api, "dev", done.lease) is putback.End.RESTORED
     assert bench.cluster.template == before
     assert fake_cluster.LEASE not in bench.cluster.objects
 
@@ -77,7 +76,7 @@ async def test_another_devloop_yaml_is_injected_anew_and_still_put_back_exactly(
     other = request.Service("web", (request.Sync("/srv"),), env=(("DEBUG", "1"),))
     done = await install(bench, service=other)
     assert done.changed and done.lease is not None
-    assert await patch.restore(bench.api, "dev", done.lease) is patch.End.RESTORED
+    assert await putback.restore(bench.api, "dev", done.lease) is putback.End.RESTORED
     assert bench.cluster.template == before
 
 
@@ -92,7 +91,7 @@ async def test_a_process_that_was_killed_before_the_change_leaves_a_lease_that_c
     with pytest.raises(errors.UnreachableError):
         await install(bench)
     bench.cluster.refused.clear()
-    assert await patch.restore(bench.api, "dev", await held(bench)) is patch.End.RESTORED
+    assert await putback.restore(bench.api, "dev", await held(bench)) is putback.End.RESTORED
     assert bench.cluster.template == before
 
 
@@ -103,7 +102,7 @@ async def test_a_change_that_is_not_allowed_leaves_no_lease(bench: Bench) -> Non
     assert fake_cluster.LEASE not in bench.cluster.objects
 
 
-def _by_others(bench: Bench) -> Callable[[], None]:
+def by_others(bench: Bench) -> Callable[[], None]:
     def change() -> None:
         made = copy.deepcopy(bench.cluster.objects[fake_cluster.WORKLOAD])
         made["spec"]["template"]["metadata"]["labels"]["by"] = "others"
@@ -114,49 +113,12 @@ def _by_others(bench: Bench) -> Callable[[], None]:
 
 async def test_a_template_that_changed_between_look_and_change_is_looked_at_again(bench: Bench) -> None:
     leases = fake_cluster.LEASE.rpartition("/")[0]
-    bench.cluster.hooks[f"POST {leases}"] = _by_others(bench)
+    bench.cluster.hooks[f"POST {leases}"] = by_others(bench)
     done = await install(bench)
     assert done.lease is not None
     assert bench.cluster.template["metadata"]["labels"] == {"app": "web", "by": "others"}
-    assert await patch.restore(bench.api, "dev", done.lease) is patch.End.RESTORED
+    assert await putback.restore(bench.api, "dev", done.lease) is putback.End.RESTORED
     assert bench.cluster.template["metadata"]["labels"] == {"app": "web", "by": "others"}
-
-
-async def test_what_others_changed_since_is_not_overwritten(bench: Bench) -> None:
-    before = copy.deepcopy(bench.cluster.template)
-    done = await install(bench)
-    assert done.lease is not None
-    _by_others(bench)()
-    assert await patch.restore(bench.api, "dev", done.lease) is patch.End.KEPT
-    before["metadata"]["labels"]["by"] = "others"
-    assert bench.cluster.template == before
-
-
-async def test_a_lost_annotation_is_made_good_by_the_lease(bench: Bench) -> None:
-    before = copy.deepcopy(bench.cluster.template)
-    done = await install(bench)
-    assert done.lease is not None
-    del bench.cluster.template["metadata"]["annotations"]
-    await patch.restore(bench.api, "dev", done.lease)
-    assert bench.cluster.template == before
-
-
-async def test_a_template_that_somebody_put_back_is_left_as_it_is(bench: Bench) -> None:
-    done = await install(bench)
-    assert done.lease is not None
-    made = fake_cluster.deployment(image="app:2")
-    bench.cluster.put(fake_cluster.WORKLOAD, made)
-    assert await patch.restore(bench.api, "dev", done.lease) is patch.End.UNTOUCHED
-    assert bench.cluster.template["spec"]["containers"][0]["image"] == "app:2"
-    assert fake_cluster.LEASE not in bench.cluster.objects
-
-
-async def test_a_workload_that_is_gone_has_nothing_to_put_back(bench: Bench) -> None:
-    done = await install(bench)
-    assert done.lease is not None
-    del bench.cluster.objects[fake_cluster.WORKLOAD]
-    assert await patch.restore(bench.api, "dev", done.lease) is patch.End.GONE
-    assert fake_cluster.LEASE not in bench.cluster.objects
 
 
 async def test_another_owner_is_named_and_nothing_is_changed(bench: Bench) -> None:
@@ -187,7 +149,7 @@ async def test_taking_over_keeps_the_way_back(bench: Bench) -> None:
     assert second.lease.session != first.lease.session
     with pytest.raises(errors.OwnedError, match="bob@desk"):
         await leasing.renew(bench.api, "dev", first.lease)
-    assert await patch.restore(bench.api, "dev", second.lease) is patch.End.RESTORED
+    assert await putback.restore(bench.api, "dev", second.lease) is putback.End.RESTORED
     assert bench.cluster.template == before
 
 
@@ -243,7 +205,7 @@ async def test_the_user_comes_from_a_running_pod_where_the_template_names_none(
 async def test_other_kinds_are_refused_with_the_way_that_works(bench: Bench, workload: str) -> None:
     with pytest.raises(errors.UsageError, match="cannot be patched") as caught:
         await install(bench, reference=workloads.parse(workload))
-    assert caught.value.error_code == patch.KIND_CODE
+    assert caught.value.error_code == template.CODE
 
 
 async def test_a_claim_is_made_once_and_labelled(bench: Bench) -> None:
@@ -253,20 +215,3 @@ async def test_a_claim_is_made_once_and_labelled(bench: Bench) -> None:
     assert done.lease is not None
     assert claim["metadata"]["labels"]["devloop.dev/session"] == done.lease.session
     await install(bench, service=keeps)
-
-
-async def test_something_that_changes_the_template_all_the_time_is_told(bench: Bench) -> None:
-    done = await install(bench)
-    assert done.lease is not None
-    by_others = _by_others(bench)
-    counter = iter(range(100))
-
-    async def fight(request: Any) -> Any:
-        by_others()
-        bench.cluster.template["metadata"]["labels"]["by"] = str(next(counter))
-        return bench.cluster._patch(request, json.loads(await request.read()))
-
-    bench.cluster.on("PATCH", fake_cluster.WORKLOAD, fight)
-    with pytest.raises(errors.ConflictError, match="again and again"):
-        await patch.restore(bench.api, "dev", done.lease)
-    assert fake_cluster.LEASE in bench.cluster.objects
