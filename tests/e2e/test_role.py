@@ -13,6 +13,7 @@ NEEDED = [
     ("watch", "endpointslices.discovery.k8s.io"),
     ("get", "rollouts.argoproj.io"),
     ("get", "pods/log"),
+    *[(verb, kind) for verb in ("get", "list") for kind in ("leases.coordination.k8s.io", "persistentvolumeclaims")],
     *[(verb, f"pods/{kind}") for verb in ("get", "create") for kind in ("exec", "portforward")],
 ]
 DENIED = [
@@ -32,8 +33,8 @@ def test_it_grants_what_devloop_asks_for(ns: space.Space) -> None:
 ADDED = {
     "patch": [
         *[("patch", f"{kind}.apps") for kind in ("deployments", "statefulsets", "daemonsets")],
-        *[(verb, "leases.coordination.k8s.io") for verb in ("get", "list", "create", "update", "delete")],
-        *[(verb, "persistentvolumeclaims") for verb in ("get", "list", "create", "delete")],
+        *[(verb, "leases.coordination.k8s.io") for verb in ("create", "update", "delete")],
+        *[(verb, "persistentvolumeclaims") for verb in ("create", "delete")],
         ("get", "applications.argoproj.io"),
     ],
     "attach": [("patch", "pods/ephemeralcontainers"), ("create", "pods/eviction")],

@@ -109,6 +109,15 @@ async def test_a_kind_that_may_not_be_listed_is_no_proof(bench: Bench) -> None:
     assert len(proof.unseen) == 1 and proof.unseen[0].startswith("persistentvolumeclaims: you may not list")
 
 
+async def test_without_the_right_to_see_leases_the_rest_is_looked_at(bench: Bench) -> None:
+    attach(bench)
+    words = 'User "ann" cannot list resource "leases" in API group "coordination.k8s.io" in the namespace "dev"'
+    bench.cluster.refused[f"GET {fake_cluster.LEASE.rpartition('/')[0]}"] = (403, words, "Forbidden")
+    found = await ending.survey(bench.api, "dev", WEB, ANN)
+    assert (found.leases, len(found.attached)) == ((), 1)
+    assert (await ending.prove(bench.api, "dev")).unseen[0].startswith("leases: you may not list")
+
+
 def attach(bench: Bench, **meta: Any) -> str:
     (path,) = [path for path in bench.cluster.objects if path.startswith(f"{fake_cluster.PODS}/")]
     pod = bench.cluster.objects[path]
