@@ -164,3 +164,13 @@ async def test_of_several_containers_the_service_must_name_one(cluster: Cluster)
         await podtarget.PodTarget(API, "dev", several).run(["true"], cwd="/", env={}, timeout_s=5.0)
     await podtarget.PodTarget(API, "dev", several, "proxy").run(["true"], cwd="/", env={}, timeout_s=5.0)
     assert cluster.ran[-1][0].container == "proxy"
+
+
+async def test_an_attached_agent_has_its_key_elsewhere(cluster: Cluster) -> None:
+    made = test_pods.raw("web-5d-a", agent=None)
+    made["spec"]["ephemeralContainers"] = [{"name": "devloop-agent-2"}]
+    made["status"]["ephemeralContainerStatuses"] = [{"name": "devloop-agent-2", "state": test_pods.RUNNING}]
+    async with podtarget.PodTarget(API, "dev", pods.view(made)).open():
+        pass
+    (where, argv) = cluster.ran[0]
+    assert (where.container, argv[-1]) == ("devloop-agent-2", "/tmp/devloop")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -98,6 +98,26 @@ class Owner:
                 await self.more.wait()
 
 
+class Rung:
+    """Keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.holding = False
+        self.seen: list[list[str]] = []
+
+    @contextlib.asynccontextmanager
+    async def held(self, api: client.Client, namespace: str) -> AsyncIterator[None]:
+        self.holding = True
+        try:
+            yield
+        finally:
+            self.holding = False
+
+    def look(self, there: Iterable[Mapping[str, Any]]) -> None:
+        assert self.holding
+        self.seen.append(sorted(each["metadata"]["name"] for each in there))
+
+
 class Stream:
     """What the watch of the pods says, when the test says so."""
 
@@ -124,7 +144,8 @@ class Bench:
         self.minor = "20"
         about = spec or {"workload": "deployment/web"}
         self.spec = model.Service.model_validate({**about, "sync": [{"from": "/laptop/web", "to": "/app"}]})
-        self.watch = podwatch.PodWatch(self.spec, self.client, self.owner, self.owner.publish, once=once)
+        self.rung = Rung()
+        self.watch = podwatch.PodWatch(self.spec, self.client, self.owner, self.owner.publish, self.rung, once=once)
         server.on("GET", WORKLOAD, fake_api.giving({"spec": {"selector": {"matchLabels": {"app": "web"}}}}))
         server.on("GET", "/version", self.version)
         server.on("POST", REVIEWS, self.review)
@@ -428,3 +449,16 @@ async def test_a_pod_that_is_replaced_is_said_to_be_and_not_that_there_are_none(
         await owner.until(lambda: owner.acts[-1] == "+web-5d-b" and not owner.trouble)
         (told,) = owner.notices
         assert told.message == "deployment/web has no pod now: web-5d-a is being deleted"
+
+
+async def test_the_way_in_is_held_while_the_pods_are_followed_and_sees_each_of_them(bench: Bench) -> None:
+    bench.there(raw("web-5d-a", agent=None))
+    async with bench.running() as owner:
+        await owner.until(lambda: bool(bench.rung.seen))
+        assert bench.rung.seen[-1] == ["web-5d-a"]
+        bench.stream.say("ADDED", raw("web-5d-b"))
+        bench.stream.say("DELETED", raw("web-5d-a", agent=None))
+        bench.stream.say("MODIFIED", raw("web-5d-b", ready=False))
+        await owner.until(lambda: owner.states == {"web-5d-b": "not ready"})
+    assert bench.rung.seen[-1] == ["web-5d-b"]
+    assert not bench.rung.holding
