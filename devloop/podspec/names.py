@@ -13,6 +13,9 @@ from devloop.core import paths
 
 ANNOTATION: Final = "devloop.dev/injected"
 
+SESSION: Final = "devloop.dev/session"
+"""The label of everything in a cluster that is there for a session; its value is the session's uid."""
+
 TOOLS: Final = "devloop-tools"
 """The volume with busybox and the scripts, and the init container that fills it."""
 RUN: Final = "devloop-run"
