@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from agent.webhook import mutation
+from devloop import errors
 from devloop.kube import client, paths
 from devloop.podspec import devsession
 
@@ -41,6 +42,22 @@ async def workload(api: client.Client, session: devsession.Session) -> dict[str,
         ClusterError: It is not there, or cannot be had.
     """
     return await api.get(mutation.reference(session.spec).path(session.namespace))
+
+
+async def missing_claim(api: client.Client, session: devsession.Session) -> str:
+    """Return the claim that a session's `persist` needs and that is not there: a pod with it would never start.
+
+    Raises:
+        ClusterError: That cannot be found out.
+    """
+    if not session.spec.persist:
+        return ""
+    claim = session.spec.service_of().claim
+    try:
+        await api.get(paths.of("v1", "persistentvolumeclaims", session.namespace, claim))
+    except errors.NotThereError:
+        return claim
+    return ""
 
 
 async def may_exec(api: client.Client, namespace: str, author: devsession.Author) -> bool:

@@ -94,6 +94,9 @@ class Webhook:
         who = session.spec.author
         if not await cluster.may_exec(self._api, asked.namespace, who):
             return mutation.passed(pod, session, f"{who.name}, whose session it is, may not exec in {asked.namespace}")
+        claim = await cluster.missing_claim(self._api, session)
+        if claim:
+            return mutation.passed(pod, session, f"the PersistentVolumeClaim {claim} for `persist:` is not there")
         return mutation.decide(pod, session, await cluster.workload(self._api, session), self._chart)
 
     async def session(self, asked: review.Request) -> review.Answer:

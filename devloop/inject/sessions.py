@@ -24,6 +24,8 @@ RENEW_S: Final = 10.0
 
 # How the API server words what a webhook refused (k8s.io/apiserver, admission/plugin/webhook/errors).
 _DENIED: Final = re.compile(r'admission webhook "[^"]*" denied the request: (?:devloop: )?(?P<why>.*)', re.DOTALL)
+# What the API server answers to a JSON patch whose test does not hold: 422.
+_TEST_FAILED: Final = 422
 _BROKEN: Final = "failed calling webhook"
 
 
@@ -185,15 +187,26 @@ async def renew(api: client.Client, session: devsession.Session, now: datetime.d
         ClusterError: The cluster does not take it.
     """
     stamp = now.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    # The uid makes it a conflict where a session of the same name is another one.
-    body = {"metadata": {"uid": session.uid}, "status": {"renewTime": stamp}}
+    # A session of the same name may be another one by now; a merge patch would not see that.
+    body = [
+        {"op": "test", "path": "/metadata/uid", "value": session.uid},
+        {"op": "add", "path": "/status", "value": {"renewTime": stamp}},
+    ]
     path = paths.of(devsession.API, devsession.PLURAL, session.namespace, session.name, "status")
     try:
-        await api.patch(path, body, client.Patch.MERGE)
-    except (errors.NotThereError, errors.ConflictError):
-        raise errors.OwnedError(
-            f"the session {session.name} was ended by somebody else", hint="`devloop watch` makes a new one"
-        ) from None
+        await api.patch(path, body, client.Patch.JSON)
+    except errors.NotThereError:
+        raise _ended(session) from None
+    except errors.RefusedError as error:
+        if error.status != _TEST_FAILED:
+            raise
+        raise _ended(session) from None
+
+
+def _ended(session: devsession.Session) -> errors.OwnedError:
+    return errors.OwnedError(
+        f"the session {session.name} was ended by somebody else", hint="`devloop watch` makes a new one"
+    )
 
 
 async def end(api: client.Client, session: devsession.Session) -> bool:

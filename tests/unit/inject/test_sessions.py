@@ -166,13 +166,13 @@ async def test_another_form_of_session_is_not_guessed_at(api: client.Client, ser
 async def test_a_heartbeat_is_for_this_very_session(api: client.Client, server: fake_api.FakeApi) -> None:
     server.on("PATCH", STATUS, objects.answered({}))
     await sessions.renew(api, session(), NOW)
-    assert json.loads(server.bodies[0]) == {
-        "metadata": {"uid": objects.SESSION_UID},
-        "status": {"renewTime": "2026-01-02T03:04:05.000000Z"},
-    }
+    assert json.loads(server.bodies[0]) == [
+        {"op": "test", "path": "/metadata/uid", "value": objects.SESSION_UID},
+        {"op": "add", "path": "/status", "value": {"renewTime": "2026-01-02T03:04:05.000000Z"}},
+    ]
 
 
-@pytest.mark.parametrize("code", [404, 409])
+@pytest.mark.parametrize("code", [404, 422])
 async def test_a_session_that_was_ended_is_said_to_be(api: client.Client, server: fake_api.FakeApi, code: int) -> None:
     server.on("PATCH", STATUS, objects.failed(code))
     with pytest.raises(errors.OwnedError, match="was ended"):

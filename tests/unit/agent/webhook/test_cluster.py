@@ -40,6 +40,18 @@ async def test_the_workload_is_looked_up_by_its_kind(api: client.Client, server:
     assert await cluster.workload(api, session) == {"spec": 1}
 
 
+CLAIM = "/api/v1/namespaces/dev/persistentvolumeclaims/devloop-web"
+
+
+async def test_a_claim_is_looked_for_only_where_one_is_needed(api: client.Client, server: fake_api.FakeApi) -> None:
+    assert await cluster.missing_claim(api, devsession.read(objects.session())) == ""
+    assert server.requests == []
+    keeps = devsession.read(objects.session(persist=["/app/node_modules"]))
+    assert await cluster.missing_claim(api, keeps) == "devloop-web"
+    server.on("GET", CLAIM, objects.answered({}))
+    assert await cluster.missing_claim(api, keeps) == ""
+
+
 async def test_sessions_of_all_namespaces(api: client.Client, server: fake_api.FakeApi) -> None:
     server.on("GET", "/apis/devloop.dev/v1alpha1/devsessions", objects.listed(objects.session()))
     assert [each.name for each in await cluster.sessions(api)] == ["deployment-web"]

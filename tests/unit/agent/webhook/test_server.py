@@ -118,6 +118,15 @@ async def test_an_api_server_that_hangs_holds_up_no_pod(
     assert response["allowed"] and "in time" in response["warnings"][0]
 
 
+async def test_a_pod_that_would_wait_for_a_claim_for_ever_goes_without_an_agent(
+    webhook: TestClient[web.Request, web.Application], server: fake_api.FakeApi
+) -> None:
+    server.on("GET", SESSIONS, objects.listed(objects.session(persist=["/app/node_modules"])))
+    server.on("POST", REVIEWS, ALLOWED)
+    response = await asked(webhook, "/pods", objects.pod())
+    assert "agent:1" not in patch(response) and "PersistentVolumeClaim devloop-web" in patch(response)
+
+
 async def test_a_workload_that_is_gone_lets_the_pod_through(
     webhook: TestClient[web.Request, web.Application], server: fake_api.FakeApi
 ) -> None:
