@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from agent import applier, claims, conversation, extras, launcher, roots, settings, store, sweep, worker
+from agent import applier, claims, conversation, extras, launcher, places, roots, seeded, settings, store, sweep, worker
 from devloop import __version__, errors
 from devloop.core import matcher, paths, patterns, problem
+from devloop.proc import lines
 from devloop.protocol import answers, messages, version
 
 # The share of one core that sweeping may take. An idle agent is to stay below 0.5 % with everything else.
@@ -56,9 +57,7 @@ class Agent:
         self._findings: dict[int, messages.Findings] = {}
         self._linked = asyncio.Event()
         self._trouble = ""
-        self._launcher = launcher.Launcher(
-            os.path.join(told.state, "app"), [(root.to, root.data) for root in told.roots], self._say, self._output
-        )
+        self._launcher = launcher.Launcher(functools.partial(_place, told), self._say, self._output)
 
     # ---- life -----------------------------------------------------------------------------------------------
 
@@ -83,6 +82,8 @@ class Agent:
 
     async def run(self) -> None:
         """Run the app and the sweeps until cancelled; then end the app and close the roots."""
+        for text in await self.in_thread(lambda: list(seeded.notes(self._told.roots))):
+            self._launcher.note(text)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._launcher.run())
@@ -325,6 +326,15 @@ class Agent:
             # A link that opened while the other's end was awaited has set it again, and must be looked at.
             if self._active is talking:
                 self._linked.clear()
+
+
+def _place(told: settings.Settings, output: lines.LineQueue) -> places.Place:
+    """Return where the app runs: only a target on this machine, which has no port, is run by the agent itself."""
+    if told.launcher:
+        return places.UnderLauncher(told.launcher, output)
+    if told.port:
+        return places.OutOfReach()
+    return places.Here(os.path.join(told.state, "app"), [(root.to, root.data) for root in told.roots], output)
 
 
 def _content(parts: Iterator[bytes | problem.Problem]) -> Iterator[bytes]:

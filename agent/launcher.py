@@ -1,4 +1,4 @@
-"""The app, its hooks and its output, where the agent is the app's launcher.
+"""The app, its hooks and its output, wherever they run: see `agent.places`.
 
 A batch's hooks run first, then the reload; several batches that come meanwhile make one reload. Output lines wait in
 a bounded queue for a link that takes them. The decisions about the app are `devloop.core.supervisor`'s.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -16,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from agent import app, hooks
+from agent import hooks, places
 from devloop.core import appstate, exits
 from devloop.proc import lines
 from devloop.protocol import messages
@@ -26,8 +25,7 @@ RELOAD: Final = "reload"
 # Whose lines those are that the agent itself has to say.
 AGENT: Final = "agent"
 
-# A Python app whose output is a pipe would show its lines minutes late; most images set this already.
-UNBUFFERED: Final = "PYTHONUNBUFFERED"
+_ACT_ON_THE_APP: Final = (messages.ReloadMode.SUPERVISE, messages.ReloadMode.SIGNAL)
 
 
 class _After(msgspec.Struct, frozen=True):
@@ -45,27 +43,23 @@ class Launcher:
     """Runs one service's app and the commands that belong to its batches.
 
     Args:
-        state: Where the app's identity is kept.
-        folders: Pairs of a sync's `to` and the folder that it is here.
+        place: Makes the place where they run, given where lines go.
         say: Sends a control message, and returns whether there is a link to send it on.
         output: Sends output; waits for a link where there is none.
     """
 
     def __init__(
         self,
-        state: str,
-        folders: Sequence[tuple[str, str]],
+        place: Callable[[lines.LineQueue], places.Place],
         say: Callable[[messages.Control], bool],
         output: Callable[[messages.Output], Awaitable[None]],
     ) -> None:
-        self._identity = state
-        self._folders = sorted(folders, key=lambda pair: len(pair[0]), reverse=True)
         self._say = say
         self._send_output = output
         self._lines = lines.LineQueue()
-        self._hooks = hooks.Hooks(self._lines)
+        self._place = place(self._lines)
         self._spec: messages.AppSpec | None = None
-        self._app: app.App | None = None
+        self._app: places.Runner | None = None
         self._app_tasks: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
         self._after = _After()
@@ -125,23 +119,12 @@ class Launcher:
             # Cancelled again while it ends, an app would be killed without its grace.
             if not task.cancelling():
                 task.cancel()
-        if not spec.command:
-            return
-        made = app.App(
-            app.AppSpec(
-                argv=spec.command,
-                cwd=self.folder_of(spec.cwd),
-                env=self._environment(spec.env),
-                policy=appstate.Policy(
-                    mode=appstate.Mode(spec.mode.value),
-                    grace_s=spec.grace_s,
-                    signal=_signal_number(spec.signal),
-                ),
-                identity_file=self._identity,
-            ),
-            output=self._lines,
-            on_state=self._tell,
+        policy = appstate.Policy(
+            mode=appstate.Mode(spec.mode.value), grace_s=spec.grace_s, signal=_signal_number(spec.signal)
         )
+        made = self._place.app(spec, policy, self._tell)
+        if made is None:
+            return
         self._app = made
         task = self._group.create_task(_one_after_the_others(before, made.run))
         self._app_tasks.add(task)
@@ -152,16 +135,6 @@ class Launcher:
         if not detail and state.exit_status is not None and state.pid == 0:
             detail = exits.describe(state.exit_status)
         self._say(messages.AppChanged(state.state.value, state.pid, state.restarts + 1, detail))
-
-    def _environment(self, extra: dict[str, str]) -> dict[str, str]:
-        return {UNBUFFERED: "1", **os.environ, **extra}
-
-    def folder_of(self, path: str) -> str:
-        """Return the folder here that a path of the configuration means."""
-        for to, data in self._folders:
-            if path == to or path.startswith(to.rstrip("/") + "/"):
-                return data + path[len(to.rstrip("/")) :]
-        return path
 
     # ---- batches --------------------------------------------------------------------------------------------
 
@@ -175,23 +148,26 @@ class Launcher:
                 await self._reload()
 
     async def _reload(self) -> None:
+        spec = self._spec
         if self._app is not None:
             self._app.changed()
-        spec = self._spec
+        elif spec is not None and not self._place.reachable and spec.mode in _ACT_ON_THE_APP:
+            # This tells, as of any hook, that it cannot be done.
+            await self._run_hooks([messages.HookSpec(RELOAD, (spec.mode.value,), spec.cwd)])
         if spec is not None and spec.mode is messages.ReloadMode.COMMAND and spec.run:
             await self._run_hooks([messages.HookSpec(RELOAD, spec.run, spec.cwd)])
 
     async def _run_hooks(self, wanted: Iterable[messages.HookSpec]) -> None:
-        env = self._environment(self._spec.env if self._spec is not None else {})
+        env = self._place.environment(self._spec.env if self._spec is not None else {})
         for hook in wanted:
             self._say(messages.HookStarted(hook.name))
             began_s = time.monotonic()
-            (result,) = await self._hooks.run(
+            (result,) = await self._place.commands.run(
                 [
                     hooks.HookSpec(
                         name=hook.name,
                         argv=hook.argv,
-                        cwd=self.folder_of(hook.cwd),
+                        cwd=self._place.folder_of(hook.cwd),
                         env=env,
                         timeout_s=hook.timeout_s,
                     )

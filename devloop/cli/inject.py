@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from devloop import __version__, errors
+from devloop import errors
 from devloop.cli import options, output, project
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def command(
 
 
 def _platform(agent_image: str | None, kube_version: str) -> request.Platform:
-    from devloop.podspec import request
+    from devloop.podspec import names, request
 
     try:
         version = request.KubeVersion.parse(kube_version)
@@ -93,7 +93,7 @@ def _platform(agent_image: str | None, kube_version: str) -> request.Platform:
         raise errors.UsageError(
             f"{kube_version!r} is no version of Kubernetes", hint="write --kube-version 1.29"
         ) from None
-    return request.Platform(agent_image or f"ghcr.io/devloop-k8s/agent:{__version__}", version)
+    return request.Platform(agent_image or names.AGENT_IMAGE, version)
 
 
 def _read(path: str) -> str:

@@ -40,6 +40,8 @@ VERBS: Final[dict[str, dict[str, str]]] = {
     },
     "In a cluster": {
         "inject": "Put the agent into manifests, or take it out.",
+        "install": "Put the agent into workloads of the cluster, until `down`.",
+        "down": "End the sessions in the cluster, and prove that nothing is left.",
     },
     "Look into it": {
         "ignored": "Say why a path is shipped or not.",

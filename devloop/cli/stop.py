@@ -25,6 +25,19 @@ TIMEOUT_S = 30.0
 @options.pass_settings
 def command(settings: options.Settings, force: bool) -> int:
     """End the watching process of this project, and with it the local targets' apps."""
+    return end(settings, force=force)
+
+
+def end(settings: options.Settings, *, force: bool) -> int:
+    """End the watching process, and return the exit status.
+
+    Args:
+        settings: Say which project is meant.
+        force: Kill it if it does not answer.
+
+    Raises:
+        LocalError: It does not end.
+    """
     places = dirs.project(asking.folder_of(settings))
     holder = lock.holder(places.lock)
     answers = True

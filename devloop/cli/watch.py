@@ -13,6 +13,7 @@ import click
 from devloop import errors
 from devloop.cli import options, project
 from devloop.cli import watching as shells
+from devloop.daemon import app
 
 if TYPE_CHECKING:
     from devloop.config import load
@@ -23,10 +24,23 @@ if TYPE_CHECKING:
 @click.option("--once", is_flag=True, help="End when everything is in sync; status 3 if something could not be.")
 @click.option("--detach", is_flag=True, help="Go on in the background, once everything is in sync.")
 @click.option("--takeover", is_flag=True, help="Take the session over from another owner.")
+@click.option("--patch", "patching", is_flag=True, help="Patch the workloads, under a lease, while this watch runs.")
+@click.option("--attach", is_flag=True, help="Attach to the running pods by ephemeral containers (Kubernetes 1.25).")
+@click.option(
+    "--agent-image", envvar="DEVLOOP_AGENT_IMAGE", default="", metavar="IMAGE", help="The image for these two."
+)
 @click.option("--plain", is_flag=True, help="Print lines, also on a terminal.")
 @options.pass_settings
 def command(
-    settings: options.Settings, services: tuple[str, ...], once: bool, detach: bool, takeover: bool, plain: bool
+    settings: options.Settings,
+    services: tuple[str, ...],
+    once: bool,
+    detach: bool,
+    takeover: bool,
+    patching: bool,
+    attach: bool,
+    agent_image: str,
+    plain: bool,
 ) -> int:
     """Keep the targets in sync with this project, reload the apps, show what they print.
 
@@ -34,9 +48,19 @@ def command(
     """
     if detach and once:
         raise errors.UsageError("--detach and --once exclude each other", hint="keep one of them")
+    if patching and attach:
+        raise errors.UsageError("--patch and --attach exclude each other", hint="keep one of them")
     loaded = project.loaded(settings)
     _check(loaded, services)
-    asked = shells.Asked(services=services, once=once, takeover=takeover, plain=plain or settings.output == "json")
+    way = "patch" if patching else "attach" if attach else "declared"
+    asked = shells.Asked(
+        services=services,
+        once=once,
+        takeover=takeover,
+        plain=plain or settings.output == "json",
+        rung=app.Way(way),
+        agent_image=agent_image,
+    )
     joined = shells.join(settings, loaded, asked)
     if joined is not None:
         return int(joined)

@@ -19,6 +19,7 @@ from devloop import errors
 from devloop.cli import options, output
 from devloop.config import load
 from devloop.daemon import app, bus, client, keyed
+from devloop.podspec import names
 from devloop.state import dirs
 from devloop.sync import events
 from devloop.ui import view
@@ -41,12 +42,16 @@ class Asked(msgspec.Struct, frozen=True):
         once: End when everything is in sync.
         takeover: Take sessions over from other owners.
         plain: No live screen.
+        rung: How the agent gets into pods.
+        agent_image: The agent's image; empty for the published one.
     """
 
     services: tuple[str, ...]
     once: bool
     takeover: bool
     plain: bool
+    rung: app.Way = app.Way.DECLARED
+    agent_image: str = ""
 
 
 def foreground(settings: options.Settings, project: load.Project, asked: Asked) -> errors.Exit:
@@ -62,6 +67,8 @@ async def _foreground(settings: options.Settings, project: load.Project, asked: 
         kubeconfig=settings.kubeconfig,
         context=settings.context,
         namespace=settings.namespace,
+        rung=asked.rung,
+        agent_image=asked.agent_image or names.AGENT_IMAGE,
     )
     daemon = app.Daemon(project.config, project.folder, wanted)
     screen = _screen(settings, asked, _acts(daemon))
@@ -139,6 +146,8 @@ def join(settings: options.Settings, project: load.Project, asked: Asked) -> err
     if asked.once:
         states = talker.ask("flush", {"services": asked.services}, timeout_s=60.0)
         return errors.Exit.OK if all(state == "in sync" for state in states.values()) else errors.Exit.PARTIAL
+    if asked.rung is not app.Way.DECLARED:
+        output.human(settings, f"how the agent gets in was decided by the watch that runs, not by --{asked.rung}")
     output.human(settings, "joining the devloop that watches this project; Ctrl-C leaves it running")
     joined = msgspec.structs.replace(asked, plain=True)
     screen = _screen(settings, joined)
@@ -154,12 +163,7 @@ def detach(settings: options.Settings, project: load.Project, asked: Asked) -> e
     """Start a watching process in the background, and return when it is in sync or has failed."""
     places = dirs.project(project.folder)
     log_path = os.path.join(places.logs, "watch.log")
-    command = [sys.executable, "-P", "-c", _RUN, str(Path(devloop.__file__).resolve().parent.parent)]
-    command += ["watch", "--plain", "--file", project.file, *asked.services]
-    if asked.takeover:
-        command.append("--takeover")
-    chosen = (("--kubeconfig", settings.kubeconfig), ("--context", settings.context), ("-n", settings.namespace))
-    command += [word for flag, value in chosen if value for word in (flag, value)]
+    command = _background(settings, project, asked)
     with open(log_path, "wb") as log:
         os.fchmod(log.fileno(), 0o600)
         process = subprocess.Popen(
@@ -174,6 +178,20 @@ def detach(settings: options.Settings, project: load.Project, asked: Asked) -> e
     for name, state in states.items():
         output.human(settings, f"{name}: {state}")
     return errors.Exit.OK if all(state == "in sync" for state in states.values()) else errors.Exit.PARTIAL
+
+
+def _background(settings: options.Settings, project: load.Project, asked: Asked) -> list[str]:
+    """Return the command line of the same watch as a process of its own."""
+    command = [sys.executable, "-P", "-c", _RUN, str(Path(devloop.__file__).resolve().parent.parent)]
+    command += ["watch", "--plain", "--file", project.file, *asked.services]
+    if asked.takeover:
+        command.append("--takeover")
+    if asked.rung is not app.Way.DECLARED:
+        command.append(f"--{asked.rung}")
+    if asked.agent_image:
+        command += ["--agent-image", asked.agent_image]
+    chosen = (("--kubeconfig", settings.kubeconfig), ("--context", settings.context), ("-n", settings.namespace))
+    return command + [word for flag, value in chosen if value for word in (flag, value)]
 
 
 def _until_in_sync(talker: client.Client, process: subprocess.Popen[bytes], asked: Asked) -> dict[str, str]:

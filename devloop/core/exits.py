@@ -19,3 +19,11 @@ def signal_name(number: int) -> str:
 def describe(status: int) -> str:
     """Return `exit 1` or `killed by SIGKILL`."""
     return f"killed by {signal_name(-status)}" if status < 0 else f"exit {status}"
+
+
+def from_shell(status: int) -> int:
+    """Return an exit status that a shell gave: more than 128 is a signal to it."""
+    try:
+        return -signal.Signals(status - 128).value
+    except ValueError:
+        return status

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Final
 
 from devloop import errors
+from devloop.daemon import rungs
 from devloop.inject import admission, sessions
 from devloop.kube import client, eviction, pods, workloads
 from devloop.podspec import devsession, request
@@ -29,6 +30,7 @@ class Admitted:
         service: What its pods are to have.
         workload: As devloop.yaml names it, such as `deployment/web`; empty where it names labels.
         owner: `user@host`.
+        left: What is to be given back first.
         takeover: End another owner's session.
         publish: Where events go.
         step_s: The time between two looks at pods that are being replaced.
@@ -40,6 +42,7 @@ class Admitted:
         service: request.Service,
         workload: str,
         owner: str,
+        left: rungs.Leftovers,
         *,
         takeover: bool,
         publish: Callable[[events.Event], None],
@@ -49,11 +52,13 @@ class Admitted:
         self._service = service
         self._workload = workload
         self._owner = owner
+        self._left = left
         self._takeover = takeover
         self._publish = publish
         self._step_s = step_s
         self._renew_s = renew_s
         self._needed = asyncio.Event()
+        self._claimed = False
         self._said: set[str] = set()
 
     @contextlib.asynccontextmanager
@@ -63,6 +68,7 @@ class Admitted:
         Raises:
             OwnedError: In a group: somebody else has the workload, or took it.
         """
+        await self._left.done(api, namespace)
         async with asyncio.TaskGroup() as group:
             task = group.create_task(self._run(api, namespace))
             yield
@@ -70,7 +76,10 @@ class Admitted:
 
     def look(self, there: Iterable[Mapping[str, Any]]) -> None:
         """Take up how the service's pods are now, as the cluster sends them."""
-        if any(_concerns(raw) for raw in there):
+        living = [raw for raw in there if not pods.view(raw).terminating]
+        lacking = [raw for raw in living if pods.view(raw).agent.phase is pods.Phase.ABSENT]
+        # Where some have it by their manifests, the others are being rolled out, and go by themselves.
+        if (lacking and (self._claimed or lacking == living)) or any(map(_is_admitted, living)):
             self._needed.set()
 
     async def _run(self, api: client.Client, namespace: str) -> None:
@@ -108,6 +117,7 @@ class Admitted:
             self._say(f"a session cannot be asked for this: {error}")
             return None
         session = await sessions.begin(api, namespace, spec, takeover=self._takeover)
+        self._claimed = True
         self._say(
             f"{reference} is yours by the DevSession {session.name}: its pods go, and come again with the agent",
             "the workload itself is not touched; `devloop down` gives the pods back",
@@ -170,7 +180,6 @@ class Admitted:
             self._publish(events.Notice(level=events.Level.WARNING, message=message, hint=hint, code=code))
 
 
-def _concerns(raw: Mapping[str, Any]) -> bool:
-    """Say whether a pod needs a session: it has no agent, or has it by one that has to be kept alive."""
-    labels = (raw.get("metadata") or {}).get("labels") or {}
-    return devsession.LABEL in labels or pods.view(raw).agent.phase is pods.Phase.ABSENT
+def _is_admitted(raw: Mapping[str, Any]) -> bool:
+    """Say whether a pod has to do with a session, which then has to be kept alive."""
+    return devsession.SEEN in ((raw.get("metadata") or {}).get("annotations") or {})

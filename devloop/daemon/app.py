@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import os
 import secrets
 import sys
@@ -33,6 +34,17 @@ if TYPE_CHECKING:
 SWITCH_INTERVAL_S: Final = 0.0005
 
 
+class Way(enum.StrEnum):
+    """How the agent gets into pods."""
+
+    DECLARED = "declared"
+    """By the manifests or the webhook."""
+    PATCH = "patch"
+    """By this watch, in the workloads' templates, under a lease."""
+    ATTACH = "attach"
+    """By this watch, as ephemeral containers."""
+
+
 class Options(msgspec.Struct, frozen=True):
     """What the command line asks of a watch.
 
@@ -43,6 +55,8 @@ class Options(msgspec.Struct, frozen=True):
         kubeconfig: The kubeconfig's path; empty for the usual ones.
         context: The kube context; empty for the project's, or kubectl's own.
         namespace: The namespace; likewise.
+        rung: How the agent gets into pods.
+        agent_image: The agent's image, where this watch brings it.
     """
 
     services: tuple[str, ...] = ()
@@ -51,6 +65,8 @@ class Options(msgspec.Struct, frozen=True):
     kubeconfig: str = ""
     context: str = ""
     namespace: str = ""
+    rung: Way = Way.DECLARED
+    agent_image: str = ""
 
 
 class Daemon:
@@ -141,7 +157,7 @@ class Daemon:
     def _follow_pods(self, some: Sequence[service.Service]) -> None:
         """Prepare to follow the pods of services that are in the cluster."""
         # Late: a project whose targets are all on this machine does not pay for the client.
-        from devloop.daemon import cluster, podwatch
+        from devloop.daemon import cluster, entrance, podwatch
         from devloop.kube import config
 
         asked = self._options
@@ -153,9 +169,12 @@ class Daemon:
             project_namespace=self.config.namespace or "",
         )
         shared = cluster.Shared(choice)
+        ways = entrance.Entrance(self.config, dirs.project_id(self.folder), asked, self.bus.publish)
+        ways.begin([each.spec for each in some])
         for each in some:
+            publish = self.bus.publisher(each.name)
             self._pod_watches[each.name] = podwatch.PodWatch(
-                each.spec, shared.client, each, self.bus.publisher(each.name)
+                each.spec, shared.client, each, publish, ways.rung(each.name, each.spec, publish)
             )
 
     def _chosen(self) -> Mapping[str, model.Service]:

@@ -1,19 +1,32 @@
 """The replicas of one service, by name: they come and go while it runs.
 
-Each runs in the service's task group until it is removed. One that cannot go on is a person's to mend: where the
-service is nothing without it, it takes the service with it; else it is named, the others go on, and nothing is in sync
-before it is removed.
+Each runs in the service's task group until it is removed. One that cannot go on takes the service with it where that
+is nothing without it; else it is named, the others go on, nothing is in sync meanwhile, and it is tried again after a
+while. Where none is left that a person need not mend, the service ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from devloop import errors
 from devloop.daemon import replica
 from devloop.protocol import messages
 from devloop.sync import commands, engine, events
+
+# How long a replica that cannot go on is left alone: what is in its way may be mended meanwhile.
+LEFT_OUT_S: Final = 10.0
+
+# What no waiting mends: someone else has it, the key is wrong, a right is missing, the versions differ.
+_FOR_A_PERSON: Final = (
+    errors.OwnedError,
+    errors.AuthError,
+    errors.SkewError,
+    errors.ForbiddenError,
+    errors.CredentialsError,
+)
 
 
 class Fleet:
@@ -118,21 +131,30 @@ class Fleet:
             raise failed[0]
 
     async def _run(self, one: replica.Replica) -> None:
-        """Run a replica; where it cannot go on, say so and let the others."""
-        try:
-            await one.run()
-        except* errors.DevloopError as group:
-            error = one.fatal = errors.first(group)
-            self._publish(events.LinkChanged(target=one.name, up=False, detail=error.message))
-            self._publish(
-                events.Notice(
-                    level=events.Level.ERROR,
-                    message=f"{one.name} is left out: {error.message}",
-                    hint=error.hint,
-                    code=error.error_code,
+        """Run a replica; where it cannot go on, say so, let the others, and try again after a while.
+
+        Raises:
+            DevloopError: All have failed, for what only a person can mend.
+        """
+        told = ""
+        while True:
+            error = one.fatal = await _failure(one)
+            if all(isinstance(other.fatal, _FOR_A_PERSON) for other in self.replicas.values()):
+                raise error
+            self._publish(events.LinkChanged(target=one.name, up=False, detail=error.message, retry_s=LEFT_OUT_S))
+            if error.message != told:
+                told = error.message
+                self._publish(
+                    events.Notice(
+                        level=events.Level.ERROR,
+                        message=f"{one.name} is left out: {error.message}",
+                        hint=error.hint,
+                        code=error.error_code,
+                    )
                 )
-            )
             self._carry_out([])
+            await asyncio.sleep(LEFT_OUT_S)
+            one.fatal = None
 
     def _forget(self, name: str) -> None:
         if self.replicas.pop(name, None) is None:
@@ -140,3 +162,14 @@ class Fleet:
         self._vital.discard(name)
         self._tasks.pop(name, None)
         self._carry_out(self._brain.removed(name, asyncio.get_running_loop().time()))
+
+
+async def _failure(one: replica.Replica) -> errors.DevloopError:
+    """Run a replica until it cannot go on, and return why."""
+    found: errors.DevloopError | None = None
+    try:
+        await one.run()
+    except* errors.DevloopError as group:
+        found = errors.first(group)
+    assert found is not None, "a replica runs until it fails or is cancelled"
+    return found

@@ -13,6 +13,7 @@ from typing import Final
 
 from devloop import errors
 from devloop.kube import client, execute, pods, portforward
+from devloop.podspec import names
 from devloop.transport import dial
 from devloop.wire import websocket
 
@@ -20,7 +21,7 @@ from devloop.wire import websocket
 PORT: Final = 7460
 
 # How the agent is asked for its key: the image's own entry, and the folder that only this container mounts.
-KEY_COMMAND: Final = ("python", "-m", "agent", "key", "--state", "/devloop/key")
+KEY_COMMAND: Final = ("python", "-m", "agent", "key", "--state", names.KEY_AT)
 
 # How long a try waits for an agent that is not running yet before it says so.
 PATIENCE_S: Final = 30.0
@@ -29,6 +30,15 @@ PATIENCE_S: Final = 30.0
 # An agent that is being started has no key for a moment: how often, and how long apart, it is asked again.
 START_TRIES: Final = 10
 START_WAIT_S: Final = 0.2
+
+
+def key_command(container: str) -> tuple[str, ...]:
+    """Return what asks an agent for its key.
+
+    Args:
+        container: The agent's container; one that was attached to the running pod has its key in another place.
+    """
+    return KEY_COMMAND if container == names.AGENT else (*KEY_COMMAND[:-1], names.ATTACHED_KEY_AT)
 
 
 class PodTarget:
@@ -96,13 +106,14 @@ class PodTarget:
 
     async def _key(self) -> bytes:
         where = execute.Where(self._namespace, self.name, self._pod.agent.name)
-        result = await execute.run(self._api, where, KEY_COMMAND)
+        command = key_command(where.container)
+        result = await execute.run(self._api, where, command)
         for _ in range(START_TRIES):
             if not result.status:
                 break
             # The container runs, and the agent in it is just being started: its key comes first.
             await asyncio.sleep(START_WAIT_S)
-            result = await execute.run(self._api, where, KEY_COMMAND)
+            result = await execute.run(self._api, where, command)
         if result.status:
             said = (result.stderr or result.stdout).decode("utf-8", "replace").strip().splitlines()
             raise errors.LinkError(

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from devloop import errors
 from devloop.config import model
-from devloop.daemon import podtarget, replica
+from devloop.daemon import podtarget, replica, rungs
 from devloop.kube import access, client, paths, pods, watch, workloads
 from devloop.sync import events
 
@@ -89,6 +89,7 @@ class PodWatch:
         cluster: Connects to the cluster, once for all services.
         owner: The service.
         publish: Where events go.
+        rung: The way the agent gets in.
     """
 
     def __init__(
@@ -97,7 +98,10 @@ class PodWatch:
         cluster: Callable[[], contextlib.AbstractAsyncContextManager[client.Client]],
         owner: Owner,
         publish: Callable[[events.Event], None],
+        rung: rungs.Rung,
     ) -> None:
+        self._rung = rung
+        self._raw: dict[str, Mapping[str, Any]] = {}
         self._spec = spec
         self._cluster = cluster
         self._owner = owner
@@ -116,14 +120,17 @@ class PodWatch:
             namespace = api.namespace
             await _check_rights(api, namespace)
             wanted = await self._resolve(api, namespace)
-            query = {"labelSelector": wanted.label_selector, "fieldSelector": wanted.field_selector}
-            seen = watch.Watch(
-                api, paths.of("v1", "pods", namespace), {key: text for key, text in query.items() if text}
-            )
-            async with contextlib.aclosing(seen.events()) as stream:
-                async for event in stream:
-                    if self._take(event, wanted):
-                        await self._follow(api, namespace)
+            async with self._rung.held(api, namespace):
+                await self._watch(api, namespace, wanted)
+
+    async def _watch(self, api: client.Client, namespace: str, wanted: workloads.Wanted) -> None:
+        query = {"labelSelector": wanted.label_selector, "fieldSelector": wanted.field_selector}
+        seen = watch.Watch(api, paths.of("v1", "pods", namespace), {key: text for key, text in query.items() if text})
+        async with contextlib.aclosing(seen.events()) as stream:
+            async for event in stream:
+                if self._take(event, wanted):
+                    await self._follow(api, namespace)
+                    self._rung.look(self._raw.values())
 
     async def _resolve(self, api: client.Client, namespace: str) -> workloads.Wanted:
         if self._spec.workload is None:
@@ -135,13 +142,17 @@ class PodWatch:
         """Take up what the watch says; say whether the pods may be others now."""
         match event:
             case watch.Listed(items):
-                self._pods = {pod.uid: pod for pod in map(pods.view, items) if wanted.has(pod)}
+                found_by_uid = {pod.uid: (pod, raw) for raw in items if wanted.has(pod := pods.view(raw))}
+                self._pods = {uid: pod for uid, (pod, _) in found_by_uid.items()}
+                self._raw = {uid: raw for uid, (_, raw) in found_by_uid.items()}
             case watch.Changed(found):
                 pod = pods.view(found)
                 if wanted.has(pod):
                     self._pods[pod.uid] = pod
+                    self._raw[pod.uid] = found
             case watch.Gone(found):
                 self._pods.pop(pods.view(found).uid, None)
+                self._raw.pop(pods.view(found).uid, None)
             case watch.Trouble(error, wait_s):
                 self._say(
                     events.Notice(
@@ -183,7 +194,7 @@ class PodWatch:
         else:
             first = ", ".join(f"{name} ({why})" for name, why in list(change.stragglers.items())[:3])
             message = f"no pod of {whose} has an agent: {first}"
-            hint = "add it to the manifests with `devloop inject`"
+            hint = "add it to the manifests with `devloop inject`, or let the watch bring it: --patch or --attach"
         self._say(events.Notice(level=events.Level.WARNING, message=message, hint=hint, code="DL0760"))
 
     def _say(self, notice: events.Notice) -> None:

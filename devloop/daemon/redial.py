@@ -18,6 +18,10 @@ from devloop.sync import events
 # A link that was up this long is healthy: the next break starts with a quick retry again.
 HEALTHY_S: Final = 10.0
 
+# How often in a row a key may be wrong: an agent that starts again between the reading of its key and the proof has
+# another one. A stranger in its place has none, however often it is asked.
+MAX_UNPROVED: Final = 3
+
 
 class Redial:
     """Opens one agent's link again and again.
@@ -36,6 +40,7 @@ class Redial:
         self._publish = publish
         self._was_open = self._reached = False
         self._opened_s = math.inf
+        self._unproved = 0
 
     def reached(self) -> None:
         """Take up that the target let itself be opened; whether its agent can be used is to be seen."""
@@ -45,6 +50,7 @@ class Redial:
         """Take up that the link is in use, and say so."""
         self.detail = ""
         self._was_open = True
+        self._unproved = 0
         self._opened_s = asyncio.get_running_loop().time()
         self._publish(events.LinkChanged(target=self._name, up=True))
 
@@ -81,8 +87,16 @@ class Redial:
             await link_once()
         except* errors.DevloopError as group:
             lost = errors.first(group)
-            passes = isinstance(lost, errors.LinkError) and not isinstance(lost, errors.SkewError | errors.AuthError)
-            # An agent that refuses to start where one ran before, in a folder that is read-only now, may start later.
-            if not passes and not (self._was_open and not self._reached and isinstance(lost, errors.AgentError)):
+            if not self._passes(lost):
                 raise lost from None
         return lost.message
+
+    def _passes(self, lost: errors.DevloopError) -> bool:
+        """Say whether trying again can help."""
+        if isinstance(lost, errors.AuthError):
+            self._unproved += 1
+            return self._unproved < MAX_UNPROVED
+        if isinstance(lost, errors.AgentError):
+            # One that refuses to start where one ran before, in a folder that is read-only now, may start later.
+            return self._was_open and not self._reached
+        return isinstance(lost, errors.LinkError) and not isinstance(lost, errors.SkewError)

@@ -212,6 +212,7 @@ class Source:
         self._again: set[str] = set()
         self._look_again = asyncio.Event()
         self._lost = ""
+        self._is_gone = False
         self._was_seen = False
         self._ended = False
 
@@ -242,20 +243,22 @@ class Source:
         self._cache.close()
 
     async def _watch_when_there(self) -> None:
-        """Watch; a folder that was seen and went before its watches stood is lost, and waited for."""
+        """Watch; a folder that went after it was seen is lost, waited for, and watched and scanned anew."""
         while True:
             try:
                 await self._watch_root()
-                return
             except errors.RootError:
                 # Bare only from setting the watches up: what goes wrong later comes in the group's exception.
                 if not self._was_seen:
                     raise
-                self._report_lost(rootguard.RootLost(self._scanner.root, rootguard.Lost.MISSING))
-            await asyncio.sleep(QUIET_S)
+            self._report_lost(rootguard.RootLost(self._scanner.root, rootguard.Lost.MISSING))
+            await asyncio.sleep(AGAIN_S)
 
     async def _watch_root(self) -> None:
-        """Watch first, then scan: what changes in between is seen by both, never by neither."""
+        """Watch until the root is gone, or cancelled.
+
+        Watch first, then scan: what changes in between is seen by both, never by neither.
+        """
         repo = self._rules.repo
         polling = self._watch.backend is model.Backend.POLLING
         watching = watcher.Watcher(
@@ -266,15 +269,26 @@ class Source:
             outside=self._rules.outside(),
             poll_interval_s=self._watch.poll_s if polling else None,
         )
-        async with watching, asyncio.TaskGroup() as group:
-            self._watcher = watching
+        async with watching:
+            self._watcher, self._is_gone = watching, False
+            self._scanner.watched_again()
             async with self._lock:
                 began_s = self._now_s()
                 await self._look(functools.partial(self._scan_first, asyncio.get_running_loop()), began_s=began_s)
-            group.create_task(self._look_at_unsteady())
-            group.create_task(self._in_quiet())
-            async for item in watching.batches():
-                await self._take(item)
+            async with asyncio.TaskGroup() as group:
+                beside = [group.create_task(self._look_at_unsteady()), group.create_task(self._in_quiet())]
+                await self._take_all(watching)
+                for task in beside:
+                    task.cancel()
+
+    async def _take_all(self, watching: watcher.Watcher) -> None:
+        """Take what the watcher says until the root is gone."""
+        async for item in watching.batches():
+            if isinstance(item, watch_events.RootGone):
+                # A folder that is there again, whatever its number, is another one: nothing watches it yet.
+                self._is_gone = True
+                return
+            await self._take(item)
 
     def _is_noise(self, path: str) -> bool:
         # What is known matters whatever its name: a folder `old~` is not the temporary file that the rule means.
@@ -286,9 +300,8 @@ class Source:
         match item:
             case batcher.Batch():
                 await self._take_batch(item)
-            case watch_events.RootGone():
-                self._report_lost(rootguard.RootLost(self._scanner.root, rootguard.Lost.MISSING))
             case watch_events.RootBack():
+                # It never was away as far as this watcher has told, and a scan of everything follows.
                 pass
             case _:
                 self._owner.notice(_notice(item))
@@ -317,7 +330,7 @@ class Source:
     def _scan_first(self, loop: asyncio.AbstractEventLoop) -> Seen:
         """Scan everything, and tell each part but the last while the next is read."""
         if self._lost:
-            return self._scan(None)
+            return self._look_at_all()
         began_s = loop.time()
         parts = self._scanner.scan_parts()
         last = next(parts)
@@ -347,7 +360,11 @@ class Source:
 
         The scanner remembers what it found and finds it only once, so a caller who is cancelled meanwhile, such as a
         flush that waited long enough, does not keep it from the owner.
+
+        Nothing is looked at while the root is not watched: what changed after the look would never be seen.
         """
+        if self._is_gone:
+            return
         if self._ended:
             # A service that stopped while others go on has nothing to look with, whoever still asks.
             return

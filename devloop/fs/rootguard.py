@@ -24,6 +24,7 @@ class Lost(enum.StrEnum):
     NOT_A_FOLDER = "not-a-folder"
     UNREADABLE = "unreadable"
     EMPTIED = "emptied"
+    MADE_AGAIN = "made-again"
     REPLACED = "replaced"
 
 
@@ -32,6 +33,7 @@ _SAID: Final = {
     Lost.NOT_A_FOLDER: ("is not a folder", "correct `from:`"),
     Lost.UNREADABLE: ("cannot be read", "check its permissions"),
     Lost.EMPTIED: ("is empty, but was not before", "mount or restore it; if it is meant to be empty, approve that"),
+    Lost.MADE_AGAIN: ("was removed and made again", "it is looked at as soon as it is watched"),
     Lost.REPLACED: (
         "is in another place than before: something was mounted there, or unmounted",
         "mount it again; if it is the right one now, approve that",
@@ -57,9 +59,9 @@ class RootLost(errors.RootError):
 class RootGuard:
     """Remembers which folder a root is, and on which mount.
 
-    A folder that was removed and made again on the same mount is taken for the same: git does that with a folder that
-    it empties, and a build with its output. What is missing in it then counts as deleted, within the bounds that all
-    deletions have. Where the system does not tell mounts apart, it counts as replaced.
+    A folder that was removed and made again on the same mount is taken for the same, once it is watched: git does that
+    with a folder that it empties, and a build with its output. What is missing in it then counts as deleted, within the
+    bounds that all deletions have. Where the system does not tell mounts apart, it counts as replaced.
 
     Args:
         root: Its absolute path.
@@ -69,6 +71,7 @@ class RootGuard:
         self.root = root
         self._identity: tuple[int, int] | None = None
         self._mount = 0
+        self._is_watched_again = False
 
     def check(self) -> bool:
         """See that the root is there, and the same as at the first check; say whether it was made again since.
@@ -78,12 +81,19 @@ class RootGuard:
         """
         identity = self._look()
         if identity == self._identity:
+            self._is_watched_again = False
             return False
         was, mount = self._identity, _mount_of(self.root)
         if was is not None and (was[0] != identity[0] or not mount or mount != self._mount):
             raise RootLost(self.root, Lost.REPLACED)
-        self._identity, self._mount = identity, mount
+        if was is not None and not self._is_watched_again:
+            raise RootLost(self.root, Lost.MADE_AGAIN)
+        self._identity, self._mount, self._is_watched_again = identity, mount, False
         return was is not None
+
+    def watched_again(self) -> None:
+        """Let the next check take a folder that was made again: from now on its changes are seen."""
+        self._is_watched_again = True
 
     def check_again(self) -> None:
         """See that the root is the very folder that `check` saw: what was read in between belongs together.
@@ -92,7 +102,7 @@ class RootGuard:
             RootLost: It is not.
         """
         if self._look() != self._identity:
-            raise RootLost(self.root, Lost.REPLACED)
+            raise RootLost(self.root, Lost.MADE_AGAIN)
 
     def _look(self) -> tuple[int, int]:
         try:

@@ -181,6 +181,10 @@ class Scanner:
         self._guard.forget()
         self._had_entries = False
 
+    def watched_again(self) -> None:
+        """Take a root that was removed and made again at the next scan: it is watched by now."""
+        self._guard.watched_again()
+
     def cancel(self) -> None:
         """Make a running scan, and every later one, end with `Cancelled` soon."""
         self._cancelled.set()

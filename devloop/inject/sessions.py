@@ -53,11 +53,7 @@ async def rung(api: client.Client, namespace: str) -> Rung:
     Raises:
         UnreachableError: The API server does not answer.
     """
-    try:
-        found = await api.get(f"/apis/{devsession.API}")
-    except errors.NotThereError:
-        found = {}
-    if not any(each.get("name") == devsession.PLURAL for each in found.get("resources") or []):
+    if not await exist(api):
         return Rung(
             False, "the cluster has no DevSessions", "Ops install config/helm/devloop once, see docs/install-ops.md"
         )
@@ -80,6 +76,19 @@ async def rung(api: client.Client, namespace: str) -> Rung:
             f"Ops open it: kubectl label namespace {namespace} {label}",
         )
     return Rung(True, "the cluster has DevSessions, and the namespace is open for them")
+
+
+async def exist(api: client.Client) -> bool:
+    """Say whether the cluster has DevSessions at all; everybody may ask that, where listing them needs a right.
+
+    Raises:
+        ClusterError: The API server does not answer.
+    """
+    try:
+        found = await api.get(f"/apis/{devsession.API}")
+    except errors.NotThereError:
+        return False
+    return any(each.get("name") == devsession.PLURAL for each in found.get("resources") or [])
 
 
 def _rights(namespace: str) -> tuple[paths.Asked, ...]:
@@ -257,11 +266,9 @@ async def end_sessions(
     Raises:
         ClusterError: They cannot be listed, or there is no right to end them.
     """
-    try:
-        listing = await api.list(paths.of(devsession.API, devsession.PLURAL, namespace))
-    except errors.NotThereError:
-        # The cluster has no such kind, so nobody has a session.
+    if not await exist(api):
         return Ended()
+    listing = await api.list(paths.of(devsession.API, devsession.PLURAL, namespace))
     names = {devsession.name_of(each) for each in workloads}
     there = [devsession.read(raw) for raw in listing.items]
     meant = [each for each in there if not names or each.name in names]

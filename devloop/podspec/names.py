@@ -9,7 +9,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from devloop import __version__
 from devloop.core import paths
+
+AGENT_IMAGE: Final = f"ghcr.io/devloop-k8s/agent:{__version__}"
+"""Where the agent's image is published: the same version as this devloop."""
 
 ANNOTATION: Final = "devloop.dev/injected"
 
@@ -36,6 +40,8 @@ HOME: Final = "/devloop"
 TOOLS_AT: Final = f"{HOME}/tools"
 RUN_AT: Final = f"{HOME}/run"
 KEY_AT: Final = f"{HOME}/key"
+ATTACHED_KEY_AT: Final = "/tmp/devloop"  # noqa: S108
+"""The same of an agent that was attached to a running pod: such a one has no volumes, and a root of its own."""
 PERSIST_AT: Final = f"{HOME}/persist"
 
 BUSYBOX: Final = f"{TOOLS_AT}/busybox"

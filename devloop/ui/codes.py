@@ -384,6 +384,43 @@ CODES: Final[dict[str, Code]] = {
         "The workload selects no pods by labels, so devloop cannot tell which ones are its own.",
         "Name them with `selector: {LABEL: VALUE}` in place of `workload`.",
     ),
+    "DL0780": Code(
+        "Argo CD keeps this workload",
+        "The workload belongs to an Application. Argo CD would show a patch as OutOfSync, or undo it, so devloop does "
+        "not make one.",
+        "Put the agent into the manifests with `devloop inject`, or let the Application ignore the manager devloop.",
+    ),
+    "DL0781": Code(
+        "the pods do not come up with the agent",
+        "The workload was patched, and its new pods cannot run: an image, a quota, a policy. It was put back.",
+        "Mend what the message names. Where the nodes cannot pull the agent's image, name one with --agent-image.",
+    ),
+    "DL0782": Code(
+        "a workload that cannot be patched",
+        "Only Deployments, StatefulSets and DaemonSets have a pod template whose change rolls out by itself.",
+        "Follow the hint: another workload, the manifests, or `devloop watch --attach`.",
+    ),
+    "DL0783": Code(
+        "a workload that changes all the time",
+        "Each time devloop looked and then changed the template, something else had changed it in between.",
+        "Find out what does: `kubectl get -o yaml --show-managed-fields` names it.",
+    ),
+    "DL0784": Code(
+        "a lease that cannot be understood",
+        "The lease tells how to undo a patch, and was made by another version of devloop or changed by somebody.",
+        "Use the devloop that made it, or put the workload back from its manifests and delete the lease.",
+    ),
+    "DL0785": Code(
+        "a pod that may not be evicted now",
+        "A PodDisruptionBudget forbids to take this pod away. devloop never deletes a pod to get around one.",
+        "Try again when more pods of the workload are ready, or scale it up.",
+    ),
+    "DL0786": Code(
+        "no agent can be attached to this pod",
+        "An ephemeral container shares the app's processes and files as they are, so some pods and some settings of "
+        "the service do not go with it. The message names the reason.",
+        "Follow the hint. docs/how-it-gets-in.md has the table of what goes with which way in.",
+    ),
     "DL0801": Code(
         "not a pod that Kubernetes would take",
         "The pod template in a manifest lacks something, or has something of another type than Kubernetes expects.",

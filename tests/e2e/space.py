@@ -127,13 +127,15 @@ class Space:
         except cluster.CommandError as error:
             return str(error)
 
-    def developer(self, *, server: str = "") -> cluster.Kubectl:
+    def developer(self, *also: str, server: str = "") -> cluster.Kubectl:
         """Return the rights that devloop is given: the Role of config/rbac, and nothing else.
 
         Args:
+            also: Further Roles of config/rbac: `patch`, `attach`.
             server: The API server's address instead of its own one, such as a line of `tests.e2e.weather`.
         """
-        self.admin("apply", "-k", str(cluster.REPO / "config" / "rbac"))
+        for each in ("", *also):
+            self.admin("apply", "-k", str(cluster.REPO / "config" / "rbac" / each))
         path = self.folder / f"{ACCOUNT}-{secrets.token_hex(4)}.kubeconfig"
         path.touch(mode=0o600)
         path.write_text(json.dumps(kubeconfig(self.admin, self._token(), server)))

@@ -16,7 +16,7 @@ from devloop.inject import admission as rung
 from devloop.inject import sessions
 from devloop.kube import client, config, eviction, workloads
 from devloop.podspec import devsession
-from tests.e2e import admission, cluster, shapes, space
+from tests.e2e import admission, cluster, laptop, shapes, space
 
 STEP_S = 0.5
 
@@ -47,11 +47,11 @@ def developer(opened: space.Space, webhook: admission.Installed) -> cluster.Kube
 
 
 @pytest.fixture
-async def laptop(developer: cluster.Kubectl) -> AsyncIterator[client.Client]:
+async def api(developer: cluster.Kubectl) -> AsyncIterator[client.Client]:
     """devloop's own connection, with a developer's rights."""
     cluster_ = config.load(config.Choice(kubeconfig=str(developer.kubeconfig)))
-    async with client.connect(cluster_) as api:
-        yield api
+    async with client.connect(cluster_) as connected:
+        yield connected
 
 
 def living(
@@ -107,50 +107,50 @@ def pod_of(ns: space.Space, seen: rung.Survey) -> str:
 
 
 async def test_a_session_brings_the_agent_in_and_its_end_takes_it_out(
-    opened: space.Space, developer: cluster.Kubectl, laptop: client.Client
+    opened: space.Space, developer: cluster.Kubectl, api: client.Client
 ) -> None:
     before = opened.get("deployment", "web")
-    assert (await sessions.rung(laptop, opened.name)).usable
-    session = await sessions.begin(laptop, opened.name, asked())
+    assert (await sessions.rung(api, opened.name)).usable
+    session = await sessions.begin(api, opened.name, asked())
     assert session.spec.author.name == f"system:serviceaccount:{opened.name}:{space.ACCOUNT}"
-    name = pod_of(opened, await turned_over(laptop, session))
+    name = pod_of(opened, await turned_over(api, session))
     key = space.in_container(
         developer, name, "python", "-m", "agent", "key", "--state", shapes.KEY, container=shapes.AGENT
     )
     assert len(key) == 64
 
-    done = await sessions.end_sessions(laptop, opened.name, "alice@laptop")
+    done = await sessions.end_sessions(api, opened.name, "alice@laptop")
     assert done.sessions == ("deployment-web",) and [each.end for each in done.evictions] == [eviction.End.EVICTED]
     living(opened, lambda pod: is_clean(pod) and space.is_ready(pod), "the pod as git says")
     # The workload was never touched.
     after = opened.get("deployment", "web")
     assert (before["spec"], before["metadata"]["generation"]) == (after["spec"], after["metadata"]["generation"])
-    assert await sessions.end_sessions(laptop, opened.name, "alice@laptop") == sessions.Ended()
+    assert await sessions.end_sessions(api, opened.name, "alice@laptop") == sessions.Ended()
 
 
-async def test_what_a_session_asks_for_later_comes_with_new_pods(opened: space.Space, laptop: client.Client) -> None:
-    session = await sessions.begin(laptop, opened.name, asked())
-    first = pod_of(opened, await turned_over(laptop, session))
-    same = await sessions.begin(laptop, opened.name, asked())
-    assert same.mark == session.mark and (await turned_over(laptop, same)).ready == (first,)
-    changed = await sessions.begin(laptop, opened.name, asked(env=[{"name": "DEBUG", "value": "1"}]))
+async def test_what_a_session_asks_for_later_comes_with_new_pods(opened: space.Space, api: client.Client) -> None:
+    session = await sessions.begin(api, opened.name, asked())
+    first = pod_of(opened, await turned_over(api, session))
+    same = await sessions.begin(api, opened.name, asked())
+    assert same.mark == session.mark and (await turned_over(api, same)).ready == (first,)
+    changed = await sessions.begin(api, opened.name, asked(env=[{"name": "DEBUG", "value": "1"}]))
     assert changed.uid == session.uid and changed.mark != session.mark
-    second = pod_of(opened, await turned_over(laptop, changed))
+    second = pod_of(opened, await turned_over(api, changed))
     assert opened.exec(second, "sh", "-c", "echo $DEBUG", container=shapes.APP) == "1\n"
 
 
 async def test_a_second_developer_is_told_who_has_it_and_may_take_it_over(
-    opened: space.Space, laptop: client.Client
+    opened: space.Space, api: client.Client
 ) -> None:
-    session = await sessions.begin(laptop, opened.name, asked())
+    session = await sessions.begin(api, opened.name, asked())
     bob = asked(owner="bob@desk")
     with pytest.raises(errors.OwnedError, match="alice@laptop's now"):
-        await sessions.begin(laptop, opened.name, bob)
-    taken = await sessions.begin(laptop, opened.name, bob, takeover=True)
+        await sessions.begin(api, opened.name, bob)
+    taken = await sessions.begin(api, opened.name, bob, takeover=True)
     with pytest.raises(errors.OwnedError, match="was ended"):
-        await sessions.renew(laptop, session, datetime.datetime.now(datetime.UTC))
-    await sessions.renew(laptop, taken, datetime.datetime.now(datetime.UTC))
-    ended = await sessions.end_sessions(laptop, opened.name, "alice@laptop")
+        await sessions.renew(api, session, datetime.datetime.now(datetime.UTC))
+    await sessions.renew(api, taken, datetime.datetime.now(datetime.UTC))
+    ended = await sessions.end_sessions(api, opened.name, "alice@laptop")
     assert ended == sessions.Ended(others=("deployment-web of bob@desk",))
 
 
@@ -187,7 +187,7 @@ def test_a_session_is_its_authors_to_change(opened: space.Space, developer: clus
 
 
 async def test_what_a_session_may_not_ask_for_is_not_there_to_be_asked_for(
-    opened: space.Space, developer: cluster.Kubectl, laptop: client.Client, webhook: admission.Installed
+    opened: space.Space, developer: cluster.Kubectl, api: client.Client, webhook: admission.Installed
 ) -> None:
     wish: dict[str, Any] = {
         "image": "evil:1",
@@ -199,7 +199,7 @@ async def test_what_a_session_may_not_ask_for_is_not_there_to_be_asked_for(
     }
     made = create(developer, admission.session(**wish), "--validate=false")
     assert not wish.keys() & made["spec"].keys()
-    name = pod_of(opened, await turned_over(laptop, devsession.read(made)))
+    name = pod_of(opened, await turned_over(api, devsession.read(made)))
     spec = opened.get("pod", name)["spec"]
     images = {each["image"] for each in [*spec["containers"], *spec["initContainers"]]}
     assert webhook.agent_image in images and "evil:1" not in images
@@ -213,10 +213,10 @@ def test_what_no_session_may_have_is_refused(developer: cluster.Kubectl, wish: d
 
 
 async def test_a_pod_that_cannot_be_injected_comes_as_it_is_with_the_reason(
-    opened: space.Space, laptop: client.Client
+    opened: space.Space, api: client.Client
 ) -> None:
-    session = await sessions.begin(laptop, opened.name, asked(container="nope"))
-    seen = await turned_over(laptop, session)
+    session = await sessions.begin(api, opened.name, asked(container="nope"))
+    seen = await turned_over(api, session)
     assert list(seen.passed.values()) == ["the container nope is not in the pod"] and not seen.ready
     living(opened, lambda pod: pod["metadata"]["name"] in seen.passed and space.is_ready(pod), "the pod, running")
 
@@ -231,35 +231,35 @@ def test_a_namespace_that_is_not_open_is_left_alone(
 
 
 async def test_a_session_without_heartbeat_ends_and_its_pods_come_back_clean(
-    opened: space.Space, laptop: client.Client
+    opened: space.Space, api: client.Client
 ) -> None:
-    session = await sessions.begin(laptop, opened.name, asked())
-    pod_of(opened, await turned_over(laptop, session))
+    session = await sessions.begin(api, opened.name, asked())
+    pod_of(opened, await turned_over(api, session))
     living(opened, lambda pod: is_clean(pod) and space.is_ready(pod), "the pod as git says", admission.SILENCE_S * 3)
     with pytest.raises(errors.OwnedError, match="was ended"):
-        await sessions.renew(laptop, session, datetime.datetime.now(datetime.UTC))
+        await sessions.renew(api, session, datetime.datetime.now(datetime.UTC))
 
 
-async def test_a_disruption_budget_is_respected_and_said(opened: space.Space, laptop: client.Client) -> None:
+async def test_a_disruption_budget_is_respected_and_said(opened: space.Space, api: client.Client) -> None:
     version = "policy/v1" if opened.cluster.version >= cluster.Version(1, 21) else "policy/v1beta1"
     budget = {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}
     opened.apply({"apiVersion": version, "kind": "PodDisruptionBudget", "metadata": {"name": "keep"}, "spec": budget})
     opened.wait("pdb", "keep", lambda each: each["status"].get("currentHealthy") == 1, "the budget")
-    session = await sessions.begin(laptop, opened.name, asked())
-    one = await turnover(laptop, session)
+    session = await sessions.begin(api, opened.name, asked())
+    one = await turnover(api, session)
     (name,) = [pod["metadata"]["name"] for pod in opened.pods("app=web")]
     for _ in range(2):
         _, (done,) = await one.step()
         assert done.end is eviction.End.FORBIDDEN_NOW
         assert done.message == f"a PodDisruptionBudget does not let {name} go now"
     opened.admin("delete", "pdb", "keep")
-    pod_of(opened, await turned_over(laptop, session))
+    pod_of(opened, await turned_over(api, session))
 
 
 async def test_a_webhook_that_is_down_blocks_no_pod_and_is_said(
-    opened: space.Space, laptop: client.Client, webhook: admission.Installed
+    opened: space.Space, api: client.Client, webhook: admission.Installed
 ) -> None:
-    session = await sessions.begin(laptop, opened.name, asked())
+    session = await sessions.begin(api, opened.name, asked())
     webhook.scale(0)
     with contextlib.ExitStack() as stack:
         stack.callback(webhook.scale, 1)
@@ -267,12 +267,12 @@ async def test_a_webhook_that_is_down_blocks_no_pod_and_is_said(
         pod = living(opened, lambda pod: space.is_ready(pod) and pod["metadata"]["name"] not in gone(opened), "a pod")
         assert not has_agent(pod)
         with pytest.raises(errors.ClusterError, match="webhook in the cluster does not answer"):
-            await sessions.begin(laptop, opened.name, asked(supervise=False))
+            await sessions.begin(api, opened.name, asked(supervise=False))
         # The heartbeat does not need it.
-        await sessions.renew(laptop, session, datetime.datetime.now(datetime.UTC))
+        await sessions.renew(api, session, datetime.datetime.now(datetime.UTC))
         # Its certificate may be lost meanwhile.
         webhook.admin("patch", "secret", f"{webhook.name}-tls", "--type=merge", "-p", json.dumps({"data": None}))
-    pod_of(opened, await turned_over(laptop, await sessions.begin(laptop, opened.name, asked())))
+    pod_of(opened, await turned_over(api, await sessions.begin(api, opened.name, asked())))
 
 
 def gone(ns: space.Space) -> set[str]:
@@ -288,3 +288,22 @@ async def test_without_rights_or_without_the_label_the_rung_says_what_is_missing
         assert not found.usable and "you may not create devsessions" in found.reason
         with pytest.raises(errors.ForbiddenError, match="you may not create devsessions"):
             await sessions.begin(api, ns.name, asked())
+
+
+def test_a_watch_brings_the_agent_in_by_itself_and_keeps_the_session(
+    opened: space.Space, developer: cluster.Kubectl, tmp_path: Any
+) -> None:
+    web = {"workload": "deployment/web", "sync": [{"from": "web", "to": "/srv/web", "seed": "none"}]}
+    ann = laptop.Laptop(tmp_path / "ann", developer, {"services": {"web": web}})
+    ann.write("web/page.html", "one\n")
+    with ann.watching() as watch:
+        watch.until_ready()
+        pod = living(opened, has_agent, "the injected pod")["metadata"]["name"]
+        assert opened.read(pod, "/srv/web/page.html", shapes.APP) == "one\n"
+        ann.write("web/page.html", "two\n")
+        watch.until(lambda event: event["event"] == "sync_complete", "the save")
+        assert opened.read(pod, "/srv/web/page.html", shapes.APP) == "two\n"
+        said = [event["message"] for event in watch.seen if event["event"] == "notice"]
+        assert any("is yours by the DevSession deployment-web" in each for each in said), said
+        heard = opened.get("devsession", "deployment-web")["status"]["renewTime"]
+        opened.wait("devsession", "deployment-web", lambda each: each["status"]["renewTime"] != heard, "a heartbeat")

@@ -29,6 +29,25 @@ def test_it_grants_what_devloop_asks_for(ns: space.Space) -> None:
     assert ns.developer().denied(NEEDED) == []
 
 
+ADDED = {
+    "patch": [
+        *[("patch", f"{kind}.apps") for kind in ("deployments", "statefulsets", "daemonsets")],
+        *[(verb, "leases.coordination.k8s.io") for verb in ("get", "list", "create", "update", "delete")],
+        *[(verb, "persistentvolumeclaims") for verb in ("get", "list", "create", "delete")],
+        ("get", "applications.argoproj.io"),
+    ],
+    "attach": [("patch", "pods/ephemeralcontainers"), ("create", "pods/eviction")],
+}
+
+
+@pytest.mark.parametrize("way", sorted(ADDED))
+def test_each_way_in_has_a_role_of_its_own(ns: space.Space, way: str) -> None:
+    assert ns.developer().denied(ADDED[way]) == ADDED[way]
+    assert ns.developer(way).denied([*NEEDED, *ADDED[way]]) == []
+    still = [each for each in DENIED if each not in {*ADDED[way], ("update", "pods/ephemeralcontainers")}]
+    assert ns.developer(way).denied(still) == still
+
+
 def test_it_grants_no_more(ns: space.Space) -> None:
     assert ns.developer().denied(DENIED) == DENIED
 

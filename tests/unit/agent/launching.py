@@ -112,8 +112,22 @@ async def launched(
     toolbox = folder / "tools"
     tools.install(str(toolbox), BUSYBOX)
     argv = [str(toolbox / "busybox"), "sh", str(toolbox / "launcher.sh"), "--run", str(run), "--grace", grace]
+    whole = [*before, *argv, *options, "--", *command]
+    async with launched_as(run, whole, hidden=before[:1] == IN_NAMESPACE[:1]) as subject:
+        yield subject
+
+
+@contextlib.asynccontextmanager
+async def launched_as(run: Path, argv: list[str], *, hidden: bool = False) -> AsyncIterator[Launched]:
+    """Run a whole command line that leads to the launcher.
+
+    Args:
+        run: The launcher's folder, as it is seen here.
+        argv: The command line.
+        hidden: It runs in a PID namespace of its own, and all that it started ends with it.
+    """
     process = subprocess.Popen(
-        [*before, *argv, *options, "--", *command],
+        argv,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
     printed = asyncio.StreamReader()
@@ -121,7 +135,7 @@ async def launched(
         lambda: asyncio.StreamReaderProtocol(printed), process.stdout
     )
     subject = Launched(run, process, printed)
-    subject.hidden = before[:1] == IN_NAMESPACE[:1]
+    subject.hidden = hidden
     try:
         yield subject
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import launcher
+from agent import launcher, places
 from devloop.proc import lines
 from devloop.protocol import messages
 
@@ -67,7 +67,8 @@ async def launched(folder: Path) -> AsyncIterator[tuple[launcher.Launcher, Ear]]
     ear = Ear()
     data = folder / "data"
     data.mkdir()
-    made = launcher.Launcher(str(folder / "app"), [("/app", str(data)), ("/app/sub", str(folder))], ear.say, ear.output)
+    folders = [("/app", str(data)), ("/app/sub", str(folder))]
+    made = launcher.Launcher(lambda output: places.Here(str(folder / "app"), folders, output), ear.say, ear.output)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(made.run())
         await asyncio.sleep(0)
@@ -194,7 +195,8 @@ async def test_no_command_is_no_app(tmp_path: Path) -> None:
 
 async def test_what_is_configured_before_it_runs_is_run(tmp_path: Path) -> None:
     ear = Ear()
-    made = launcher.Launcher(str(tmp_path / "app"), [("/app", str(tmp_path))], ear.say, ear.output)
+    here = lambda output: places.Here(str(tmp_path / "app"), [("/app", str(tmp_path))], output)  # noqa: E731
+    made = launcher.Launcher(here, ear.say, ear.output)
     made.configure(app("print('up', flush=True); import time; time.sleep(60)"))
     async with asyncio.TaskGroup() as group:
         running = group.create_task(made.run())
@@ -203,23 +205,6 @@ async def test_what_is_configured_before_it_runs_is_run(tmp_path: Path) -> None:
         while "up" not in ear.text():
             await ear.more()
         running.cancel()
-
-
-def test_folders_are_found_by_the_longest_name() -> None:
-    made = launcher.Launcher("x", [("/app", "/v0"), ("/app/sub", "/v1"), ("/", "/v2")], _unheard, _nowhere)
-    assert made.folder_of("/app") == "/v0"
-    assert made.folder_of("/app/x/y") == "/v0/x/y"
-    assert made.folder_of("/app/sub/z") == "/v1/z"
-    assert made.folder_of("/apple") == "/v2/apple"
-    assert launcher.Launcher("x", [("/app", "/v0")], _unheard, _nowhere).folder_of("/tmp") == "/tmp"
-
-
-def _unheard(message: messages.Control) -> bool:
-    raise AssertionError
-
-
-async def _nowhere(message: messages.Output) -> None:
-    raise AssertionError
 
 
 def test_lines_of_one_source_travel_together() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from agent import tools
 from tests.unit.agent import launching
 from tests.unit.agent.launching import IN_NAMESPACE, launched, needs_busybox, needs_namespaces, until
 
@@ -268,26 +269,34 @@ def _zombies_below(pid: int) -> list[int]:
     return found
 
 
-async def test_another_user_with_a_read_only_root(tmp_path: Path) -> None:
-    if os.geteuid() != 0 or not shutil.which("setpriv"):
-        pytest.skip("needs root, to become another user")
-    tmp_path.chmod(0o755)
-    for folder in tmp_path.parents[:2]:
+@needs_namespaces
+async def test_any_user_in_a_scratch_image_with_a_read_only_root_and_without_proc(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for name in ("tools", "run", "dev"):
+        (root / name).mkdir(parents=True)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run").chmod(0o777)
-    other = ("setpriv", "--reuid", "1000720000", "--regid", "1000720000", "--clear-groups", "env", "-i")
-    async with launched(tmp_path, "/bin/sh", "-c", "echo up; exec sleep 1000", before=other) as subject:
+    run_folder = tmp_path / "run"
+    run_folder.mkdir()
+    run_folder.chmod(0o777)
+    tools.install(str(root / "tools"), launching.BUSYBOX)
+    enter = (
+        "mount --bind $0 $0 && mount -o remount,ro,bind $0 && mount --bind $1 $0/run && mount --bind /dev $0/dev"
+        ' && shift && exec chroot --userspec 1000720000:1000720000 "$0" "$@"'
+    )
+    inside = ("/tools/busybox", "sh", "-c", "echo up; echo >/x || exec /tools/busybox sleep 1000")
+    argv = ["/tools/busybox", "sh", "/tools/launcher.sh", "--run", "/run", "--", *inside]
+    other = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", enter, str(root), str(run_folder))
+    async with launching.launched_as(run_folder, [*other, *argv], hidden=True) as subject:
         await subject.hears("up")
+        assert "Read-only file system" in await subject.line()
         await subject.phase("running", 1)
         subject.order("restart 1")
         await subject.hears("up")
-        assert stat.S_IMODE(os.stat(tmp_path / "run" / "ctl").st_mode) == 0o660
+        assert stat.S_IMODE(os.stat(run_folder / "ctl").st_mode) == 0o660
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    from agent import tools
-
     tools.install(str(folder), launching.BUSYBOX)
     return subprocess.run(
         [folder / "busybox", "sh", folder / "launcher.sh", *arguments], capture_output=True, text=True, timeout=30

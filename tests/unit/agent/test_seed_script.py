@@ -6,6 +6,8 @@ import os
 import shutil
 import stat
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,15 +60,21 @@ class Image:
 
 
 @pytest.fixture
-def image(tmp_path: Path) -> Image:
-    return Image(tmp_path)
+def open_place() -> Iterator[Path]:
+    """A folder that every user can reach, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
 
 
-def as_other(folder: Path) -> tuple[str, ...]:
+@pytest.fixture
+def image(open_place: Path) -> Image:
+    return Image(open_place)
+
+
+def as_other() -> tuple[str, ...]:
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         pytest.skip("needs root, to become another user")
-    for each in (folder, *folder.parents[:2]):
-        each.chmod(0o755)
     return ("setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups")
 
 
@@ -130,8 +138,8 @@ def test_it_does_nothing_when_it_was_done(image: Image) -> None:
     assert (image.data / "file").read_text() == "synced since"
 
 
-def test_a_half_seed_is_done_again(image: Image, tmp_path: Path) -> None:
-    other = as_other(tmp_path)
+def test_a_half_seed_is_done_again(image: Image) -> None:
+    other = as_other()
     image.file("locked/file", text="whole")
     (image.source / "locked").chmod(0o555)
     assert image.seed("**", before=other).returncode == 0
@@ -142,8 +150,8 @@ def test_a_half_seed_is_done_again(image: Image, tmp_path: Path) -> None:
     assert stat.S_IMODE((image.data / "locked").stat().st_mode) == 0o555
 
 
-def test_what_cannot_be_read_is_left_out_and_listed(image: Image, tmp_path: Path) -> None:
-    other = as_other(tmp_path)
+def test_what_cannot_be_read_is_left_out_and_listed(image: Image) -> None:
+    other = as_other()
     image.file("good")
     image.file("private", 0o600)
     image.file("closed/file")
@@ -159,14 +167,14 @@ def test_what_cannot_be_read_is_left_out_and_listed(image: Image, tmp_path: Path
     assert (image.data / "good").stat().st_uid == 54321
 
 
-def test_what_was_not_asked_for_is_not_missed(image: Image, tmp_path: Path) -> None:
-    other = as_other(tmp_path)
+def test_what_was_not_asked_for_is_not_missed(image: Image) -> None:
+    other = as_other()
     image.file("private", 0o600)
     assert image.seed("vendor", before=other).returncode == 0
     assert not (image.state / "unseeded").exists()
 
 
-def test_a_full_volume_fails_loudly(image: Image, tmp_path: Path) -> None:
+def test_a_full_volume_fails_loudly(image: Image) -> None:
     image.file("large", text="x" * 200_000)
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "x", image.volume], capture_output=True).returncode:
         pytest.skip("may not mount here: run as root")
@@ -186,8 +194,8 @@ def test_a_folder_that_the_image_does_not_have_is_told(image: Image) -> None:
     assert "is not a folder of the image" in ended.stderr
 
 
-def test_a_volume_that_cannot_be_written_is_told(image: Image, tmp_path: Path) -> None:
-    other = as_other(tmp_path)
+def test_a_volume_that_cannot_be_written_is_told(image: Image) -> None:
+    other = as_other()
     image.volume.chmod(0o755)
     ended = image.seed("**", before=other)
     assert ended.returncode == 1

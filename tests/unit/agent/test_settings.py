@@ -55,3 +55,15 @@ def test_wrong_roots_are_refused(listed: object) -> None:
 
 def test_the_key_needs_only_the_state() -> None:
     assert settings.parse(["key", "--state", "/s"]).state == "/s"
+
+
+def test_a_launcher() -> None:
+    assert parse("--port", "7460").launcher == ""
+    assert parse("--port", "7460", "--launcher", "/devloop/run").launcher == "/devloop/run"
+
+
+def test_tools_need_a_folder() -> None:
+    told = settings.parse(["tools", "/devloop/tools", "--busybox", "/b"])
+    assert (told.folder, told.busybox) == ("/devloop/tools", "/b")
+    with pytest.raises(SystemExit):
+        settings.parse(["tools"])

@@ -41,6 +41,12 @@ def test_in_the_foreground_by_default(
     assert asked == watching.Asked(services=("web",), once=False, takeover=True, plain=False)
 
 
+@pytest.mark.parametrize("way", ["patch", "attach"])
+def test_the_way_in(capsys: pytest.CaptureFixture[str], ways: list[tuple[str, watching.Asked]], way: str) -> None:
+    assert devloop(capsys, "watch", f"--{way}", "--agent-image", "mine:1").status == 0
+    assert (ways[-1][1].rung, ways[-1][1].agent_image) == (way, "mine:1")
+
+
 def test_in_the_background_where_that_is_asked(
     capsys: pytest.CaptureFixture[str], ways: list[tuple[str, watching.Asked]]
 ) -> None:
@@ -65,6 +71,7 @@ def test_json_is_never_live(capsys: pytest.CaptureFixture[str], ways: list[tuple
     ("arguments", "status", "words"),
     [
         (["--detach", "--once"], 2, "exclude each other"),
+        (["--patch", "--attach"], 2, "exclude each other"),
         (["nope"], 2, "no service 'nope'"),
         (["-o", "yaml"], 2, "yaml"),
     ],

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from devloop.cli import main, options, watching
-from devloop.daemon import client
+from devloop.config import load
+from devloop.daemon import app, client
 from devloop.state import dirs
 from devloop.sync import events
 from tests.unit.cli import watched
@@ -78,6 +79,27 @@ def test_a_background_watch_that_fails_shows_its_last_words(capsys: pytest.Captu
     ended = devloop(capsys, "watch", "--detach")
     assert ended.status != 0
     assert "is not empty" in ended.err
+
+
+def test_a_background_watch_is_asked_for_the_same() -> None:
+    make_project()
+    project = load.load(str(Path("devloop.yaml").resolve()))
+    settings = options.Settings(context="dev", namespace="mine")
+    asked = watching.Asked(("web",), once=False, takeover=True, plain=False, rung=app.Way.PATCH, agent_image="mine:1")
+    words = watching._background(settings, project, asked)
+    assert words[words.index("watch") :] == [
+        *("watch", "--plain", "--file", project.file, "web", "--takeover", "--patch", "--agent-image", "mine:1"),
+        *("--context", "dev", "-n", "mine"),
+    ]
+    plain = watching._background(options.Settings(), project, watching.Asked((), False, False, False))
+    assert plain[plain.index("watch") :] == ["watch", "--plain", "--file", project.file]
+
+
+def test_joining_says_that_the_way_in_is_decided_already(capsys: pytest.CaptureFixture[str]) -> None:
+    with watched.watched() as project:
+        project.publish(events.Ready(ms=12.0))
+        ended = devloop(capsys, "watch", "--attach")
+    assert "how the agent gets in was decided by the watch that runs, not by --attach" in ended.err
 
 
 def test_following_another_ends_with_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -143,7 +143,7 @@ async def test_one_that_cannot_go_on_is_named_and_the_others_go_on() -> None:
             await asyncio.sleep(0)
         assert bad.fatal is bad.fail
         link, notice = bench.events
-        assert link == events.LinkChanged(target="bad", up=False, detail="the roots overlap")
+        assert link == events.LinkChanged(target="bad", up=False, detail="the roots overlap", retry_s=fleet.LEFT_OUT_S)
         assert isinstance(notice, events.Notice) and notice.level is events.Level.ERROR
         assert "bad" in notice.message and notice.hint == "move one"
         assert bench.changes > before
@@ -152,6 +152,33 @@ async def test_one_that_cannot_go_on_is_named_and_the_others_go_on() -> None:
         assert set(bench.brain.replicas) == {"bad", "good"}
         await bench.fleet.remove("bad")
         assert set(bench.brain.replicas) == {"good"}
+
+
+async def test_one_that_could_not_go_on_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "LEFT_OUT_S", 0.0)
+    bench = Bench()
+    async with running(bench):
+        bad, _ = bench.add("bad"), bench.add("good")
+        await bench.until(bad, running=True)
+        bad.fail = errors.AgentError("the roots overlap")
+        bad.wake.set()
+        await bench.until(bad, running=False)
+        bad.fail = None
+        bad.wake.clear()
+        await bench.until(bad, running=True)
+        assert bad.fatal is None
+
+
+async def test_where_all_need_a_person_the_service_ends() -> None:
+    bench = Bench()
+    one, two = bench.add("one"), bench.add("two")
+    one.fail, two.fail = errors.OwnedError("hers", owner="ann@there"), errors.ForbiddenError("you may not")
+    one.wake.set()
+    two.wake.set()
+    with pytest.raises(ExceptionGroup) as caught:
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            bench.fleet.start(group)
+    assert caught.value.exceptions in {(one.fail,), (two.fail,)}
 
 
 async def test_a_vital_one_that_cannot_go_on_ends_the_service() -> None:

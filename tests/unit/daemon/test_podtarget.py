@@ -142,3 +142,13 @@ async def test_a_missing_right_is_final_unless_it_was_there_before(cluster: Clus
     with pytest.raises(errors.LinkError, match="you may not"):
         async with target.open():
             pass
+
+
+async def test_an_attached_agent_has_its_key_elsewhere(cluster: Cluster) -> None:
+    made = test_pods.raw("web-5d-a", agent=None)
+    made["spec"]["ephemeralContainers"] = [{"name": "devloop-agent-2"}]
+    made["status"]["ephemeralContainerStatuses"] = [{"name": "devloop-agent-2", "state": test_pods.RUNNING}]
+    async with podtarget.PodTarget(API, "dev", pods.view(made)).open():
+        pass
+    (where, argv) = cluster.ran[0]
+    assert (where.container, argv[-1]) == ("devloop-agent-2", "/tmp/devloop")

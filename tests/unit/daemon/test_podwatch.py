@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -92,6 +92,26 @@ class Owner:
                 await self.more.wait()
 
 
+class Rung:
+    """Keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.holding = False
+        self.seen: list[list[str]] = []
+
+    @contextlib.asynccontextmanager
+    async def held(self, api: client.Client, namespace: str) -> AsyncIterator[None]:
+        self.holding = True
+        try:
+            yield
+        finally:
+            self.holding = False
+
+    def look(self, there: Iterable[Mapping[str, Any]]) -> None:
+        assert self.holding
+        self.seen.append(sorted(each["metadata"]["name"] for each in there))
+
+
 class Stream:
     """What the watch of the pods says, when the test says so."""
 
@@ -118,7 +138,8 @@ class Bench:
         self.minor = "20"
         about = spec or {"workload": "deployment/web"}
         self.spec = model.Service.model_validate({**about, "sync": [{"from": "/laptop/web", "to": "/app"}]})
-        self.watch = podwatch.PodWatch(self.spec, self.client, self.owner, self.owner.publish)
+        self.rung = Rung()
+        self.watch = podwatch.PodWatch(self.spec, self.client, self.owner, self.owner.publish, self.rung)
         server.on("GET", WORKLOAD, fake_api.giving({"spec": {"selector": {"matchLabels": {"app": "web"}}}}))
         server.on("GET", "/version", self.version)
         server.on("POST", REVIEWS, self.review)
@@ -268,3 +289,16 @@ async def test_the_target_of_a_pod_learns_when_its_agent_runs(bench: Bench) -> N
         bench.stream.say("MODIFIED", raw("web-5d-a"))
         await owner.until(lambda: owner.states == {"web-5d-a": "ready"})
         assert target.pod.is_usable
+
+
+async def test_the_way_in_is_held_while_the_pods_are_followed_and_sees_each_of_them(bench: Bench) -> None:
+    bench.there(raw("web-5d-a", agent=None))
+    async with bench.running() as owner:
+        await owner.until(lambda: bool(bench.rung.seen))
+        assert bench.rung.seen[-1] == ["web-5d-a"]
+        bench.stream.say("ADDED", raw("web-5d-b"))
+        bench.stream.say("DELETED", raw("web-5d-a", agent=None))
+        bench.stream.say("MODIFIED", raw("web-5d-b", ready=False))
+        await owner.until(lambda: owner.states == {"web-5d-b": "not ready"})
+    assert bench.rung.seen[-1] == ["web-5d-b"]
+    assert not bench.rung.holding

@@ -100,12 +100,18 @@ async def test_after_a_healthy_link_the_first_retry_is_quick_again(
     [
         errors.OwnedError("owned", owner="ann@there"),
         errors.SkewError("too old"),
-        errors.AuthError("a wrong key"),
         errors.AgentError("the roots overlap"),
     ],
 )
 async def test_what_no_retry_mends_ends_it(error: errors.DevloopError) -> None:
     assert await Line(("reached", error)).fatal() is error
+
+
+async def test_a_key_may_be_outdated_for_a_moment_but_a_stranger_is_not_asked_for_ever() -> None:
+    wrong = errors.AuthError("a wrong key")
+    few = [("reached", wrong)] * (redial.MAX_UNPROVED - 1)
+    await Line(*few, ("open", BROKEN), *few, ("open", BROKEN)).play()
+    assert await Line(*few, ("reached", wrong)).fatal() is wrong
 
 
 async def test_an_agent_that_does_not_start_may_start_later_where_one_ran_before() -> None:

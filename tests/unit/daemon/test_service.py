@@ -80,6 +80,7 @@ async def test_the_snapshot_tells_the_state(tmp_path: Path) -> None:
     async with running(bench):
         await bench.in_sync()
         bench.write("a", "2")
+        await bench.service.flush(10.0)
         await bench.in_sync()
         bench.agent.say(messages.AppChanged("running", 42, 1))
         bench.agent.say(messages.Findings(0, (), 0, (b"x",), 1, 2))

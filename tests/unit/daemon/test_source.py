@@ -293,6 +293,20 @@ async def test_a_folder_that_goes_stops_and_comes_back_without_a_deletion(
         assert not any(found.delta.gone for found in bench.owner.found_all)
 
 
+async def test_a_folder_that_is_made_again_goes_on_by_itself_and_is_watched(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.write("a")
+    bench.write("b")
+    async with running(bench):
+        shutil.rmtree(bench.home)
+        bench.write("a", "new")
+        bench.write("c")
+        await bench.owner.until(lambda: bench.owner.regains > 0 and bench.paths == {"a", "c"})
+        bench.write("d/e", "later")
+        await bench.owner.until(lambda: bench.paths == {"a", "c", "d", "d/e"})
+    assert bench.owner.losses
+
+
 async def test_a_folder_that_was_emptied_is_lost_until_it_is_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -193,6 +193,7 @@ def pod(name: str, **meta: Any) -> dict[str, Any]:
 
 async def test_sessions_end_and_their_pods_go(api: client.Client, server: fake_api.FakeApi) -> None:
     bobs = objects.session("deployment-api", named="api", owner="bob@desk")
+    server.on("GET", ROOT, KNOWN)
     server.on("GET", ALL, objects.listed(objects.session(), bobs))
     server.on("DELETE", ONE, objects.answered({}))
     server.on("GET", "/version", objects.answered({"major": "1", "minor": "20+", "gitVersion": "v1.20.2"}))
@@ -207,6 +208,7 @@ async def test_sessions_end_and_their_pods_go(api: client.Client, server: fake_a
 
 
 async def test_all_sessions_end_when_that_is_asked_for(api: client.Client, server: fake_api.FakeApi) -> None:
+    server.on("GET", ROOT, KNOWN)
     server.on("GET", ALL, objects.listed(objects.session(owner="bob@desk")))
     server.on("DELETE", ONE, objects.answered({}))
     server.on("GET", "/version", objects.answered({"major": "1", "minor": "30", "gitVersion": "v1.30.0"}))
@@ -216,6 +218,7 @@ async def test_all_sessions_end_when_that_is_asked_for(api: client.Client, serve
 
 
 async def test_other_workloads_sessions_are_not_meant(api: client.Client, server: fake_api.FakeApi) -> None:
+    server.on("GET", ROOT, KNOWN)
     server.on("GET", ALL, objects.listed(objects.session()))
     server.on("GET", "/version", objects.answered({"major": "1", "minor": "30", "gitVersion": "v1.30.0"}))
     other = devsession.Workload("Deployment", "other")

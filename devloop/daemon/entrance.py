@@ -1,0 +1,89 @@
+"""Which way in each service of a watch takes: what the command line asks, made into rungs.
+
+Imported late, with `devloop.kube`: a project whose targets are on this machine never pays for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from devloop import errors
+from devloop.config import injection, model
+from devloop.daemon import admitted, app, attached, patched, rungs
+from devloop.inject import lease, patch
+from devloop.kube import workloads
+from devloop.state import identity
+from devloop.sync import events
+
+
+class Entrance:
+    """Makes the rungs of one watch.
+
+    Args:
+        config: The project.
+        project: What the laptop calls its folder.
+        asked: What the command line asks.
+        publish: Where events go that are of no service.
+    """
+
+    def __init__(
+        self, config: model.Config, project: str, asked: app.Options, publish: Callable[[events.Event], None]
+    ) -> None:
+        self._config = config
+        self._project = project
+        self._asked = asked
+        self._publish = publish
+        self._left = rungs.Leftovers(project, frozenset(), publish)
+
+    def begin(self, specs: Iterable[model.Service]) -> None:
+        """Take up which services there are, before any rung is made.
+
+        Raises:
+            UsageError: One has no workload that could be patched.
+        """
+        if self._asked.rung is not app.Way.PATCH:
+            return
+        listed = list(specs)
+        if any(spec.workload is None for spec in listed):
+            raise errors.UsageError(
+                "a service with a selector has no template that could be patched",
+                hint="give it workload: deployment/NAME, or name the services that you mean",
+                code=patch.KIND_CODE,
+            )
+        keep = frozenset(str(workloads.parse(str(spec.workload))) for spec in listed)
+        self._left = rungs.Leftovers(self._project, keep, self._publish)
+
+    def rung(self, name: str, spec: model.Service, publish: Callable[[events.Event], None]) -> rungs.Rung:
+        """Return the way in of one service.
+
+        Args:
+            name: Its name.
+            spec: The service.
+            publish: Where its events go.
+        """
+        service = injection.request_of(name, spec)
+        match self._asked.rung:
+            case app.Way.DECLARED:
+                # Where the manifests bring the agent, nothing more is done.
+                return admitted.Admitted(
+                    service,
+                    str(spec.workload or ""),
+                    identity.owner(),
+                    self._left,
+                    takeover=self._asked.takeover,
+                    publish=publish,
+                )
+            case app.Way.ATTACH:
+                return attached.Attached(service, self._asked.agent_image, self._left, publish)
+            case app.Way.PATCH:
+                argocd = self._config.argocd
+                asked = patch.Asked(
+                    reference=workloads.parse(str(spec.workload)),
+                    service=service,
+                    agent_image=self._asked.agent_image,
+                    project=self._project,
+                    until=lease.Until.WATCH,
+                    takeover=self._asked.takeover,
+                    applications=(argocd.namespace or "") if argocd else "",
+                )
+                return patched.Patched(asked, self._left, publish)

@@ -1,0 +1,101 @@
+"""`watch --patch`: a service whose workload is patched while it is watched, and put back when the watch ends.
+
+A watch that is killed leaves the lease: the next one of this project puts the workload back, or patches it on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any, Final
+
+from devloop import errors
+from devloop.daemon import rungs
+from devloop.inject import lease, leasing, patch
+from devloop.kube import client
+from devloop.sync import events
+
+# How often a lease is renewed: several times in the time after which the cluster takes the laptop for gone.
+RENEW_S: Final = 60.0
+
+# How long giving back may take when a watch ends; it is two requests.
+END_S: Final = 15.0
+
+
+class Patched:
+    """One service's patch.
+
+    Args:
+        asked: What is to be patched, and how.
+        left: What is to be given back first.
+        publish: Where events go.
+    """
+
+    def __init__(self, asked: patch.Asked, left: rungs.Leftovers, publish: Callable[[events.Event], None]) -> None:
+        self._asked = asked
+        self._left = left
+        self._publish = publish
+
+    @contextlib.asynccontextmanager
+    async def held(self, api: client.Client, namespace: str) -> AsyncIterator[None]:
+        """Patch the workload; on leaving, put it back where this watch was the reason for the patch.
+
+        Raises:
+            DevloopError: See `devloop.inject.patch.install`. OwnedError also later, when somebody takes it over.
+        """
+        await self._left.done(api, namespace)
+        me = await leasing.whoami(api)
+        try:
+            done = await patch.install(api, namespace, self._asked, me, self._say)
+            self._tell(done)
+            async with asyncio.TaskGroup() as group:
+                beat = group.create_task(self._renew(api, namespace, done.lease))
+                yield
+                beat.cancel()
+        finally:
+            await self._give_back(api, namespace, me)
+
+    def look(self, there: Iterable[Mapping[str, Any]]) -> None:
+        """Do nothing: the workload's controller brings the agent."""
+
+    async def _renew(self, api: client.Client, namespace: str, one: lease.Lease | None) -> None:
+        while one is not None:
+            await asyncio.sleep(RENEW_S)
+            # The cluster may be out of reach for a while, for example while the laptop sleeps.
+            with contextlib.suppress(errors.ClusterError):
+                one = await leasing.renew(api, namespace, one)
+
+    async def _give_back(self, api: client.Client, namespace: str, me: lease.Owner) -> None:
+        """Put the workload back, unless the patch is somebody else's by now or was made to stay."""
+        workload = str(self._asked.reference)
+        try:
+            async with asyncio.timeout(END_S):
+                one = await leasing.find(api, namespace, workload)
+                if one is None or not self._is_ours(one, me):
+                    return
+                await patch.restore(api, namespace, one)
+        except (errors.ClusterError, TimeoutError) as error:
+            why = error.message if isinstance(error, errors.ClusterError) else f"no answer within {END_S:.0f} s"
+            self._publish(
+                events.Notice(
+                    level=events.Level.WARNING,
+                    message=f"{workload} is left patched: {why}",
+                    hint="`devloop down` puts it back, and so does the next `devloop watch`",
+                )
+            )
+            return
+        self._say(f"{workload} is put back")
+
+    def _is_ours(self, one: lease.Lease, me: lease.Owner) -> bool:
+        return one.until is lease.Until.WATCH and one.owner.is_same(me) and one.project == self._asked.project
+
+    def _tell(self, done: patch.Installed) -> None:
+        workload = self._asked.reference
+        if done.lease is None:
+            self._say(f"{workload} has the agent by its own manifests; nothing was changed")
+        elif done.lease.until is lease.Until.WATCH:
+            self._say(f"{workload} is patched until this watch ends")
+
+    def _say(self, line: str) -> None:
+        self._publish(events.Notice(level=events.Level.INFO, message=line))

@@ -1,0 +1,414 @@
+"""Rung 4: the agent in a workload's own pod template, under a lease.
+
+For a cluster without the webhook and without Argo CD. The order is what makes it safe: the change is tried by a
+server-side dry run, the lease is written with all that is needed to undo it, then the change is made. A process that is
+killed in between leaves a lease, and whoever comes next can put the template back from it alone.
+
+The change is one JSON patch: `test` that the template is exactly the one that was looked at, `replace` it by the new
+one. docs/decisions/0009 tells why it is not a server-side apply.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import enum
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from devloop import errors
+from devloop.inject import lease, leasing, marks, ownership, rollout, running
+from devloop.kube import client, paths, workloads
+from devloop.podspec import inject, names, outcome, request
+
+KIND_CODE: Final = "DL0782"
+CHANGED_CODE: Final = "DL0783"
+
+TIMEOUT_S: Final = 180.0
+
+_KINDS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+
+# Somebody who changes a template does it once; more rounds than this are a fight with another program.
+_ROUNDS: Final = 4
+
+Say = Callable[[str], None]
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What is to be patched, and how.
+
+    Attributes:
+        reference: The workload.
+        service: The service, as its pod is concerned.
+        agent_image: The agent's image.
+        project: What the laptop calls the project's folder.
+        until: When it is undone.
+        takeover: Take the workload over from another owner.
+        applications: The namespace of Argo CD's Applications, where the project says it.
+        timeout_s: How long the new pods may take.
+    """
+
+    reference: workloads.Reference
+    service: request.Service
+    agent_image: str
+    project: str
+    until: lease.Until = lease.Until.DOWN
+    takeover: bool = False
+    applications: str = ""
+    timeout_s: float = TIMEOUT_S
+
+
+class Installed(msgspec.Struct, frozen=True):
+    """What came of it.
+
+    Attributes:
+        lease: The lease; None where the workload's own manifests bring the agent, so that nothing was changed.
+        changed: The template was changed now; False where it was so already.
+        notes: What was changed and why.
+    """
+
+    lease: lease.Lease | None
+    changed: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class End(enum.StrEnum):
+    """How a workload was left when its lease was given back."""
+
+    RESTORED = "restored"
+    """Exactly as it was."""
+    KEPT = "kept"
+    """Without devloop's parts, and with what others changed meanwhile."""
+    UNTOUCHED = "untouched"
+    """Nothing of devloop was in it any more."""
+    GONE = "gone"
+    """It was deleted."""
+
+
+async def install(api: client.Client, namespace: str, asked: Asked, me: lease.Owner, say: Say) -> Installed:
+    """Put the agent into a workload, and wait until its pods have it; where that fails, put everything back.
+
+    Args:
+        api: The cluster.
+        namespace: The workload's namespace.
+        asked: What is to be done.
+        me: Who does it.
+        say: Takes a line whenever something moves.
+
+    Raises:
+        OwnedError: Another owner has the workload.
+        RefusedError: Argo CD keeps it, the pod cannot take an agent, or its pods do not come up.
+        UsageError: It is not of a kind that can be patched.
+        ClusterError: The cluster cannot be asked, or does not allow it.
+    """
+    if asked.reference.kind.name not in _KINDS:
+        raise _no_kind(asked.reference)
+    done = await _change(api, namespace, asked, me)
+    if done.lease is None:
+        return done
+    record = done.lease.restore.record
+    try:
+        await rollout.wait(api, namespace, asked.reference, record, say, timeout_s=asked.timeout_s)
+    except errors.RefusedError:
+        if done.changed:
+            await restore(api, namespace, done.lease)
+        raise
+    return done
+
+
+def _no_kind(reference: workloads.Reference) -> errors.UsageError:
+    if reference.kind.name == "Rollout":
+        return errors.UsageError(
+            f"{reference} cannot be patched: its steps would hold the new pods up, and roll back what is not promoted",
+            hint="put the agent into its manifests with `devloop inject`",
+            code=KIND_CODE,
+        )
+    return errors.UsageError(
+        f"{reference} cannot be patched: the containers of a pod are fixed",
+        hint="attach to it with `devloop watch --attach`, or name the workload that owns it",
+        code=KIND_CODE,
+    )
+
+
+def _check_owner(held: lease.Lease | None, asked: Asked, me: lease.Owner) -> None:
+    if held is None or held.owner.is_same(me) or asked.takeover:
+        return
+    raise errors.OwnedError(
+        f"{asked.reference} is patched by {held.owner} for their service {held.service}",
+        hint="ask them to run `devloop down`, or take it over with --takeover",
+        owner=held.owner.name,
+    )
+
+
+async def _change(api: client.Client, namespace: str, asked: Asked, me: lease.Owner) -> Installed:
+    for _ in range(_ROUNDS):
+        held = await leasing.find(api, namespace, str(asked.reference))
+        _check_owner(held, asked, me)
+        raw = await api.find(asked.reference.path(namespace))
+        await ownership.check(api, raw, asked.reference, namespace, asked.applications)
+        done = await _change_once(api, namespace, asked, me, held, raw)
+        if done is not None:
+            return done
+    raise errors.ConflictError(
+        f"{asked.reference} is changed by something else again and again",
+        hint="find out what: `kubectl get -o yaml --show-managed-fields` names the managers",
+        code=CHANGED_CODE,
+    )
+
+
+async def _change_once(
+    api: client.Client,
+    namespace: str,
+    asked: Asked,
+    me: lease.Owner,
+    held: lease.Lease | None,
+    raw: Mapping[str, Any],
+) -> Installed | None:
+    """Make the change; None where somebody else changed the template or took the lease at this very moment."""
+    before = template_of(raw, asked.reference)
+    if held is None and inject.is_injected(before):
+        return Installed(None)
+    original = _without(before, held.restore.record if held else "")
+    made = await _made(api, namespace, asked, raw, original)
+    after = await replace_template(api, namespace, asked.reference, before, made.pod, dry=True)
+    if after is None:
+        return None
+    told = lease.Restore(_record_of(made.pod), lease.digest(original), lease.digest(after))
+    mine = _lease(asked, me, held, told)
+    await _claim(api, namespace, asked, made, mine)
+    try:
+        written = await leasing.write(api, namespace, mine)
+    except errors.ConflictError:
+        return None
+    try:
+        changed = await replace_template(api, namespace, asked.reference, before, made.pod)
+    except errors.ClusterError:
+        if held is None:
+            await _forget(api, namespace, written)
+        raise
+    if changed is None:
+        if held is None:
+            await _forget(api, namespace, written)
+        return None
+    return Installed(written, lease.digest(before) != lease.digest(changed), made.notes)
+
+
+async def _made(
+    api: client.Client, namespace: str, asked: Asked, raw: Mapping[str, Any], original: outcome.Tree
+) -> outcome.Outcome:
+    version = await api.version()
+    claims = [each.get("metadata") or {} for each in (raw.get("spec") or {}).get("volumeClaimTemplates") or []]
+    platform = request.Platform(
+        asked.agent_image,
+        request.KubeVersion(version.major, version.minor),
+        frozenset(str(each.get("name", "")) for each in claims),
+    )
+    service = asked.service
+    made = inject.inject(original, service, platform)
+    if any(refusal.code == _NO_USER for refusal in made.refusals):
+        service = await _with_user(api, namespace, asked, original)
+        made = inject.inject(original, service, platform)
+    if made.refusals:
+        first = made.refusals[0]
+        message = "; ".join(refusal.message for refusal in made.refusals)
+        raise errors.RefusedError(f"{asked.reference}: {message}", hint=first.hint, code=first.code)
+    return made
+
+
+_NO_USER: Final = "DL0803"
+
+
+async def _with_user(api: client.Client, namespace: str, asked: Asked, original: Mapping[str, Any]) -> request.Service:
+    """Return the service with the user that its running pods tell, where the template does not."""
+    listed = [each["name"] for each in original["spec"]["containers"]]
+    name = asked.service.container or (listed[0] if len(listed) == 1 else "")
+    _, there = await rollout.look(api, namespace, asked.reference)
+    for pod in there:
+        found = await running.user_of(api, namespace, pod, name)
+        if found is not None:
+            return msgspec.structs.replace(asked.service, user=found.uid, group=found.gid)
+    return asked.service
+
+
+def _lease(asked: Asked, me: lease.Owner, held: lease.Lease | None, told: lease.Restore) -> lease.Lease:
+    mine = lease.Lease(
+        workload=str(asked.reference),
+        service=asked.service.name,
+        project=asked.project,
+        owner=me,
+        session=secrets.token_hex(8),
+        until=asked.until,
+        restore=told,
+    )
+    if held is None:
+        return mine
+    same = held.owner.is_same(me)
+    return msgspec.structs.replace(
+        mine,
+        # The same person's sessions on one workload are one; another's is new, so that the old one notices.
+        session=held.session if same else mine.session,
+        # Whoever says `install` means it to stay, also when a watch patches the same workload later.
+        until=held.until if same and held.until is lease.Until.DOWN else asked.until,
+        epoch=held.epoch + (not same),
+        version=held.version,
+        uid=held.uid,
+    )
+
+
+async def _claim(api: client.Client, namespace: str, asked: Asked, made: outcome.Outcome, mine: lease.Lease) -> None:
+    """Make the claim that `persist:` needs, where there is none of its name."""
+    if not made.claim:
+        return
+    body = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": made.claim,
+            "labels": {marks.LABEL: mine.session, marks.CLAIM_LABEL: asked.service.name},
+        },
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": names.PERSIST_SIZE}}},
+    }
+    path = paths.of(marks.CLAIMS.version, marks.CLAIMS.plural, namespace)
+    with contextlib.suppress(errors.ConflictError):
+        await api.create(path, body, {"fieldManager": marks.MANAGER})
+
+
+async def _forget(api: client.Client, namespace: str, one: lease.Lease) -> None:
+    """Give a lease back under which nothing was changed; where that fails too, the next start does it."""
+    with contextlib.suppress(errors.ClusterError):
+        await leasing.give_back(api, namespace, one)
+
+
+# ---- the way back -----------------------------------------------------------------------------------------------
+
+
+async def restore(api: client.Client, namespace: str, one: lease.Lease) -> End:
+    """Put a workload's template back, and give its lease back.
+
+    What others changed in the template since is not overwritten: only devloop's own parts are taken out.
+
+    Args:
+        api: The cluster.
+        namespace: The workload's namespace.
+        one: Its lease.
+
+    Raises:
+        ConflictError: Somebody took the lease over, or changes the workload again and again.
+        ClusterError: The cluster cannot be asked or does not allow it, or parts of devloop are in the template that
+            cannot be told from others'.
+    """
+    reference = workloads.parse(one.workload)
+    for _ in range(_ROUNDS):
+        try:
+            raw = await api.get(reference.path(namespace))
+        except errors.NotThereError:
+            await leasing.give_back(api, namespace, one)
+            return End.GONE
+        before = template_of(raw, reference)
+        wanted = _without(before, one.restore.record)
+        found = lease.digest(before)
+        if before == wanted:
+            await leasing.give_back(api, namespace, one)
+            return End.RESTORED if found == one.restore.original else End.UNTOUCHED
+        after = await replace_template(api, namespace, reference, before, wanted)
+        if after is not None:
+            await leasing.give_back(api, namespace, one)
+            return End.RESTORED if lease.digest(after) == one.restore.original else End.KEPT
+    raise errors.ConflictError(
+        f"{reference} is changed by something else again and again",
+        hint="run `devloop down` again when it is quiet",
+        code=CHANGED_CODE,
+    )
+
+
+def _without(template: outcome.Tree, record: str) -> outcome.Tree:
+    """Return a template without devloop's parts.
+
+    Args:
+        template: A template of the cluster.
+        record: What was done to it, as its lease has it: somebody may have removed the annotation that says so.
+
+    Raises:
+        RefusedError: Parts of devloop are in it that nobody tells how to undo.
+    """
+    told = inject.uninject(template)
+    if (told.refusals and record) or (record and not inject.is_injected(template) and _has_parts(template)):
+        marked = copy.deepcopy(template)
+        metadata = marked.setdefault("metadata", {})
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), names.ANNOTATION: record}
+        told = inject.uninject(marked)
+    if told.refusals:
+        first = told.refusals[0]
+        raise errors.RefusedError(first.message, hint=first.hint, code=first.code)
+    return told.pod
+
+
+def _has_parts(template: Mapping[str, Any]) -> bool:
+    spec = template.get("spec") or {}
+    return any(
+        names.is_ours(each.get("name"))
+        for key in ("containers", "initContainers", "volumes")
+        for each in spec.get(key) or []
+    )
+
+
+def _record_of(template: Mapping[str, Any]) -> str:
+    return str(template["metadata"]["annotations"][names.ANNOTATION])
+
+
+def template_of(raw: Mapping[str, Any], reference: workloads.Reference) -> outcome.Tree:
+    """Return a workload's pod template.
+
+    Raises:
+        ClusterError: It has none.
+    """
+    template = (raw.get("spec") or {}).get("template")
+    if not isinstance(template, dict):
+        raise errors.ClusterError(f"{reference} has no pod template", code=KIND_CODE)
+    return template
+
+
+async def replace_template(
+    api: client.Client,
+    namespace: str,
+    reference: workloads.Reference,
+    before: outcome.Tree,
+    after: outcome.Tree,
+    *,
+    dry: bool = False,
+) -> outcome.Tree | None:
+    """Replace a workload's template if it is still as it was seen.
+
+    Args:
+        api: The cluster.
+        namespace: The workload's namespace.
+        reference: The workload.
+        before: The template as it was seen.
+        after: What it is to be.
+        dry: Only try it.
+
+    Returns:
+        The template as the cluster has it then; None where it was not as it was seen any more.
+
+    Raises:
+        ClusterError: The API server does not allow or not take it.
+    """
+    operations = [
+        {"op": "test", "path": "/spec/template", "value": before},
+        {"op": "replace", "path": "/spec/template", "value": after},
+    ]
+    query = {"fieldManager": marks.MANAGER, **({"dryRun": "All"} if dry else {})}
+    path = reference.path(namespace)
+    try:
+        raw = await api.patch(path, operations, client.Patch.JSON, query)
+    except errors.ConflictError:
+        return None
+    except errors.RefusedError:
+        # A test that fails and an object that is not valid are both 422 (RFC 5789, section 2.2).
+        if template_of(await api.find(path), reference) != before:
+            return None
+        raise
+    return template_of(raw, reference)

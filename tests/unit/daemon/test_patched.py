@@ -1,0 +1,148 @@
+"""A workload is patched while it is watched, and put back however the watch ends."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+
+from devloop import errors
+from devloop.daemon import patched, rungs
+from devloop.inject import lease, leasing
+from devloop.podspec import inject
+from devloop.state import identity
+from devloop.sync import events
+from tests.unit.inject import fake_cluster
+from tests.unit.inject.conftest import Bench
+from tests.unit.inject.test_patch import ANN, ASKED, install
+
+
+class Watching:
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.notices: list[events.Notice] = []
+        left = rungs.Leftovers("shop-1", ("deployment/web",), self.publish)
+        asked = msgspec.structs.replace(ASKED, until=lease.Until.WATCH)
+        self.rung = patched.Patched(asked, left, self.publish)
+
+    def publish(self, event: events.Event) -> None:
+        assert isinstance(event, events.Notice)
+        self.notices.append(event)
+
+    @property
+    def said(self) -> list[str]:
+        return [each.message for each in self.notices]
+
+    @property
+    def is_patched(self) -> bool:
+        return inject.is_injected(self.bench.cluster.template)
+
+
+@pytest.fixture
+async def watching(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watching]:
+    monkeypatch.setattr(identity, "owner", lambda: ANN.name)
+    async with fake_cluster.serving() as (cluster, api):
+        yield Watching(Bench(cluster, api))
+
+
+async def test_it_is_patched_meanwhile_and_put_back_exactly(watching: Watching) -> None:
+    before = copy.deepcopy(watching.bench.cluster.template)
+    async with watching.rung.held(watching.bench.api, "dev"):
+        assert watching.is_patched
+        watching.rung.look([])
+    assert watching.bench.cluster.template == before
+    assert watching.said[-2:] == ["deployment/web is patched until this watch ends", "deployment/web is put back"]
+
+
+async def test_a_cancelled_watch_puts_it_back_as_well(watching: Watching) -> None:
+    inside = asyncio.Event()
+
+    async def watch() -> None:
+        async with watching.rung.held(watching.bench.api, "dev"):
+            inside.set()
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        task = group.create_task(watch())
+        await inside.wait()
+        task.cancel()
+    assert not watching.is_patched and fake_cluster.LEASE not in watching.bench.cluster.objects
+
+
+async def test_one_that_is_cancelled_while_the_pods_come_up_does_too(watching: Watching) -> None:
+    watching.bench.cluster.rolls_out = False
+    waiting = asyncio.Event()
+    publish = watching.publish
+    watching.publish = lambda event: (publish(event), waiting.set())[0]  # type: ignore[method-assign,func-returns-value]
+    left = rungs.Leftovers("shop-1", (), watching.publish)
+    rung = patched.Patched(msgspec.structs.replace(ASKED, until=lease.Until.WATCH), left, watching.publish)
+
+    async def watch() -> None:
+        async with rung.held(watching.bench.api, "dev"):
+            raise AssertionError("the pods are not up")
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        task = group.create_task(watch())
+        await waiting.wait()
+        assert watching.is_patched
+        task.cancel()
+    assert not watching.is_patched
+
+
+async def test_what_install_made_stays(watching: Watching) -> None:
+    await install(watching.bench)
+    async with watching.rung.held(watching.bench.api, "dev"):
+        pass
+    assert watching.is_patched and fake_cluster.LEASE in watching.bench.cluster.objects
+
+
+async def test_what_somebody_took_over_is_theirs(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patched, "RENEW_S", 0.01)
+    with pytest.raises(ExceptionGroup) as caught:
+        async with asyncio.timeout(20), watching.rung.held(watching.bench.api, "dev"):
+            await install(watching.bench, me=lease.Owner("bob@desk"), takeover=True)
+            await asyncio.Event().wait()
+    error = caught.value.exceptions[0]
+    assert isinstance(error, errors.OwnedError) and error.owner == "bob@desk"
+    assert watching.is_patched and fake_cluster.LEASE in watching.bench.cluster.objects
+
+
+async def test_a_lease_is_renewed_and_a_cluster_out_of_reach_is_waited_for(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patched, "RENEW_S", 0.01)
+    renewed = asyncio.Event()
+    tries = 0
+    renew = leasing.renew
+
+    async def flaky(*how: object) -> lease.Lease:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise errors.UnreachableError("away")
+        found = await renew(*how)  # type: ignore[arg-type]
+        renewed.set()
+        return found
+
+    monkeypatch.setattr(leasing, "renew", flaky)
+    async with asyncio.timeout(20), watching.rung.held(watching.bench.api, "dev"):
+        await renewed.wait()
+
+
+async def test_one_that_cannot_be_put_back_is_told_with_the_way_out(watching: Watching) -> None:
+    async with watching.rung.held(watching.bench.api, "dev"):
+        watching.bench.cluster.refused[f"PATCH {fake_cluster.WORKLOAD}"] = (500, "broken", "InternalError")
+    assert "deployment/web is left patched" in watching.said[-1]
+    assert "devloop down" in watching.notices[-1].hint
+
+
+async def test_an_agent_by_the_manifests_is_enough(watching: Watching) -> None:
+    await install(watching.bench)
+    del watching.bench.cluster.objects[fake_cluster.LEASE]
+    async with watching.rung.held(watching.bench.api, "dev"):
+        pass
+    assert watching.said == ["deployment/web has the agent by its own manifests; nothing was changed"]
+    assert watching.is_patched
