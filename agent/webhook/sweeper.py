@@ -20,6 +20,9 @@ from devloop.kube import client, eviction, paths, pods
 from devloop.podspec import devsession
 
 MAX_EVICTIONS: Final = 2
+# A pod that was being made while its session ended may be seen a little later. One that comes after that has the label
+# from its own template, and would come with it for ever.
+LATE_S: Final = 60.0
 _OVER: Final = frozenset({"Succeeded", "Failed"})
 
 _log = logging.getLogger("devloop.webhook")
@@ -50,6 +53,8 @@ class Memory:
         self._silence_s = silence_s
         self._seen: dict[str, tuple[str, float]] = {}
         self._evictions: dict[str, int] = {}
+        self._first: dict[str, float] = {}
+        self._gone: dict[str, float] = {}
 
     def silent(self, sessions: Iterable[devsession.Session], now_s: float) -> list[devsession.Session]:
         """Return the sessions that end, by this process's own clock: the laptops' may be wrong.
@@ -69,19 +74,24 @@ class Memory:
                 ended.append(session)
         return ended
 
-    def orphans(self, held: Collection[Held], living: Collection[str]) -> list[Held]:
+    def orphans(self, held: Collection[Held], living: Collection[str], now_s: float) -> list[Held]:
         """Return the pods to evict.
 
         Args:
             held: All injected pods, as they were before the sessions were listed.
             living: The uids of the sessions.
+            now_s: A monotonic time.
         """
         there = {each.pod.uid for each in held}
+        gone = {each.session for each in held if each.session not in living}
+        self._first = {uid: self._first.get(uid, now_s) for uid in there}
+        self._gone = {uid: self._gone.get(uid, now_s) for uid in gone}
         self._evictions = {uid: count for uid, count in self._evictions.items() if uid in there}
         return [
             each
             for each in held
-            if each.session not in living
+            if each.session in gone
+            and self._first[each.pod.uid] <= self._gone[each.session] + LATE_S
             and each.pod.owner is not None
             and not each.pod.terminating
             and each.pod.phase not in _OVER
@@ -119,10 +129,11 @@ async def sweep(api: client.Client, version: client.Version, memory: Memory) -> 
     # Pods first: a pod that is seen here had its session before, so one that is missing afterwards has really ended.
     held = await _held(api)
     sessions = await cluster.sessions(api)
-    ended = memory.silent(sessions, asyncio.get_running_loop().time())
+    now_s = asyncio.get_running_loop().time()
+    ended = memory.silent(sessions, now_s)
     gone = {session.uid for session in ended if await _end(api, session)}
     living = {session.uid for session in sessions} - gone
-    for each in memory.orphans(held, living):
+    for each in memory.orphans(held, living, now_s):
         await _evict(api, version, each, memory)
 
 

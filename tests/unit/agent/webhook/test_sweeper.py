@@ -64,25 +64,35 @@ def test_pods_of_living_sessions_and_pods_that_nobody_would_make_again_stay() ->
         sweeper.held(pod("p3", deletionTimestamp="2026-01-02T03:04:06Z")),
         sweeper.held({**pod("p4"), "status": {"phase": "Succeeded"}}),
     ]
-    assert memory.orphans([mine, *others], set()) == [mine]
-    assert memory.orphans([mine, *others], {objects.SESSION_UID}) == []
+    assert memory.orphans([mine, *others], set(), 0.0) == [mine]
+    assert memory.orphans([mine, *others], {objects.SESSION_UID}, 0.0) == []
 
 
 def test_a_pod_is_evicted_twice_at_most() -> None:
     memory = sweeper.Memory(10.0)
     mine = sweeper.held(pod())
     for _ in range(sweeper.MAX_EVICTIONS):
-        assert memory.orphans([mine], set()) == [mine]
+        assert memory.orphans([mine], set(), 0.0) == [mine]
         memory.evicted("p1")
-    assert memory.orphans([mine], set()) == []
+    assert memory.orphans([mine], set(), 0.0) == []
+
+
+def test_pods_that_come_long_after_their_session_have_the_label_from_elsewhere() -> None:
+    memory = sweeper.Memory(10.0)
+    first, late, later = (sweeper.held(pod(uid)) for uid in ("p1", "p2", "p3"))
+    assert memory.orphans([first], set(), 0.0) == [first]
+    assert memory.orphans([first, late], set(), sweeper.LATE_S) == [first, late]
+    assert memory.orphans([first, late, later], set(), sweeper.LATE_S + 1.0) == [first, late]
+    # What a budget keeps stays to be evicted, however long that takes.
+    assert memory.orphans([first, later], set(), 1e6) == [first]
 
 
 def test_what_is_remembered_of_pods_goes_with_them() -> None:
     memory = sweeper.Memory(10.0)
     for _ in range(sweeper.MAX_EVICTIONS):
         memory.evicted("p1")
-    memory.orphans([], set())
-    assert memory.orphans([sweeper.held(pod())], set())
+    memory.orphans([], set(), 0.0)
+    assert memory.orphans([sweeper.held(pod())], set(), 0.0)
 
 
 async def test_the_pods_of_a_session_that_is_gone_are_evicted(api: client.Client, server: fake_api.FakeApi) -> None:
