@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 
 from devloop import errors
 from devloop.config import injection, model
-from devloop.daemon import app, attached, patched, rungs
+from devloop.daemon import admitted, app, attached, patched, rungs
 from devloop.inject import lease, patch, template
 from devloop.kube import workloads
+from devloop.state import identity
 from devloop.sync import events
 
 
@@ -63,7 +64,15 @@ class Entrance:
         service = injection.request_of(name, spec)
         match self._asked.rung:
             case app.Way.DECLARED:
-                return rungs.Declared(self._left)
+                # Where the manifests bring the agent, nothing more is done.
+                return admitted.Admitted(
+                    service,
+                    str(spec.workload or ""),
+                    identity.owner(),
+                    self._left,
+                    takeover=self._asked.takeover,
+                    publish=publish,
+                )
             case app.Way.ATTACH:
                 return attached.Attached(service, self._asked.agent_image, self._left, publish)
             case app.Way.PATCH:

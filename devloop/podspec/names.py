@@ -17,6 +17,9 @@ AGENT_IMAGE: Final = f"ghcr.io/devloop-k8s/agent:{__version__}"
 
 ANNOTATION: Final = "devloop.dev/injected"
 
+SESSION: Final = "devloop.dev/session"
+"""The label of everything in a cluster that is there for a session; its value is the session's uid."""
+
 TOOLS: Final = "devloop-tools"
 """The volume with busybox and the scripts, and the init container that fills it."""
 RUN: Final = "devloop-run"

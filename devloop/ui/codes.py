@@ -489,6 +489,18 @@ CODES: Final[dict[str, Code]] = {
         "printed.",
         "Compare the names: the hint lists what is there. A namespace in the manifest must be the project's.",
     ),
+    "DL0820": Code(
+        "a session is refused",
+        "The webhook in the cluster refuses the DevSession that the service asks for: it names a folder or a kind of "
+        "workload that no session may have, or its author may not exec in the namespace.",
+        "Follow the message. `kubectl auth can-i create pods --subresource=exec` asks for the right that it takes.",
+    ),
+    "DL0821": Code(
+        "the webhook does not answer",
+        "The cluster knows DevSessions, but the webhook that has to look at them is away, or was taken out. Pods come "
+        "without an agent meanwhile; nothing is blocked.",
+        "Tell whoever runs the cluster: `kubectl get pods -A -l app.kubernetes.io/name=devloop-admission`.",
+    ),
     "DL0999": Code(
         "a bug in devloop",
         "Something happened that devloop was not written for. The traceback is in the file that the hint names.",

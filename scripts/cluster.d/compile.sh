@@ -3,7 +3,9 @@
 # Kubernetes 1.20 compiled from Debian's source package, five to eight minutes on two cores, once.
 
 packages=(containerd runc etcd-server containernetworking-plugins iptables iproute2 conntrack openssl debootstrap
-    golang-1.19-go dpkg-dev make rsync jq gcc libc6-dev python3)
+    golang-1.19-go golang-github-modern-go-reflect2-dev dpkg-dev make rsync jq gcc libc6-dev python3)
+# Raised when what is compiled changes, so that what older ones left is compiled again.
+recipe=2
 components=(kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet)
 
 compile() {
@@ -19,6 +21,7 @@ compile() {
 
 compiled() {
     local each
+    [ "$(cat "$bin/recipe" 2>/dev/null)" = $recipe ] || return 1
     for each in "${components[@]}" pause; do [ -x "$bin/$each" ] || return 1; done
     for each in containerd etcd runc kubectl; do command -v $each >/dev/null || return 1; done
 }
@@ -53,10 +56,15 @@ compile_kubernetes() (
     mkdir -p gopath/src/k8s.io
     ln -sfn "$PWD/${tree%/}" gopath/src/k8s.io/kubernetes
     cd gopath/src/k8s.io/kubernetes || exit
+    # What 1.20 vendors reads maps in a way that Go 1.18 changed: the first custom resource kills the API server.
+    reflect=vendor/github.com/modern-go/reflect2
+    rm -f $reflect/*.go $reflect/*.s
+    cp /usr/share/gocode/src/github.com/modern-go/reflect2/*.{go,s} $reflect/
     # The release's own makefile: it also writes the generated OpenAPI code that a bare `go build` lacks.
     GOPATH=$state/src/gopath GO111MODULE=off CGO_ENABLED=0 PATH=/usr/lib/go-1.19/bin:$PATH \
         make WHAT="${components[*]/#/cmd/}" >&2
     for each in "${components[@]}"; do install _output/local/bin/linux/*/"$each" "$bin/$each"; done
+    echo $recipe >"$bin/recipe"
 )
 
 # The container that holds a pod's namespaces: no registry, no ready image of it.

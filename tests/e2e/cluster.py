@@ -160,6 +160,12 @@ class Cluster:
             return given
         return run(str(REPO / "scripts" / "image"), timeout_s=UP_S).strip()
 
+    def webhook_image(self) -> str:
+        """Build and load the admission webhook's image from this tree, and return its name."""
+        if given := os.environ.get("DEVLOOP_E2E_WEBHOOK_IMAGE"):
+            return given
+        return run(str(REPO / "scripts" / "image"), "--webhook", timeout_s=UP_S).strip()
+
 
 def script(*arguments: str, timeout_s: float = COMMAND_S) -> str:
     """Run `scripts/cluster`."""

@@ -65,13 +65,29 @@ class Space:
             what: What is waited for, for the message.
             timeout_s: After so many seconds this fails.
         """
+        # by selector: what is watched need not be there yet
+        selector = f"metadata.name={name}"
+        argv = self.admin.argv("get", kind, "--field-selector", selector, "--watch", "-o", "json")
+        return self.until(argv, accept, f"{what} of {kind}/{name}", timeout_s)
+
+    def until(
+        self, argv: list[str], accept: Callable[[dict[str, Any]], bool], what: str, timeout_s: float = POD_S
+    ) -> dict[str, Any]:
+        """Read the objects that a watching kubectl prints until one is as wanted, and return it.
+
+        Args:
+            argv: The command line.
+            accept: Whether it is as wanted.
+            what: What is waited for, for the message.
+            timeout_s: After so many seconds this fails.
+        """
         last: dict[str, Any] = {}
-        with self._watching(kind, name, timeout_s) as states:
+        with self._watching(argv, timeout_s) as states:
             for last in states:
                 if accept(last):
                     return last
         said = json.dumps(last.get("status"), indent=1)
-        raise AssertionError(f"{kind}/{name} in {timeout_s:.0f} s: waited for {what}; last: {said}")
+        raise AssertionError(f"waited {timeout_s:.0f} s for {what}; last: {said}")
 
     def ready(self, pod: str, timeout_s: float = POD_S) -> dict[str, Any]:
         """Wait until a pod is ready."""
@@ -133,10 +149,8 @@ class Space:
         return str(answer["status"]["token"])
 
     @contextlib.contextmanager
-    def _watching(self, kind: str, name: str, timeout_s: float) -> Iterator[Iterator[dict[str, Any]]]:
-        """Watch one object; its states end when the time is over."""
-        # by selector: what is watched need not be there yet
-        argv = self.admin.argv("get", kind, "--field-selector", f"metadata.name={name}", "--watch", "-o", "json")
+    def _watching(self, argv: list[str], timeout_s: float) -> Iterator[Iterator[dict[str, Any]]]:
+        """Run a kubectl that watches; what it prints ends when the time is over."""
         with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             timer = threading.Timer(timeout_s, process.kill)
             timer.start()

@@ -35,7 +35,9 @@ def test_no_resource_is_told_that_the_role_does_not_grant() -> None:
     role = yaml.safe_load((ROOT / "config" / "rbac" / "role.yaml").read_text())
     granted = {resource for rule in role["rules"] for resource in rule["resources"]} | {"apps"}
     names = {name for what, _ in rows() for name in re.findall(r"`([^`]+)`", what)}
-    assert {re.sub(r"^(discovery\.k8s\.io|events\.k8s\.io|argoproj\.io|coordination\.k8s\.io)/", "", name) for name in names} <= granted
+    assert {
+        re.sub(r"^(discovery\.k8s\.io|events\.k8s\.io|argoproj\.io|coordination\.k8s\.io)/", "", name) for name in names
+    } <= granted
 
 
 def test_the_rights_of_every_rung_are_told() -> None:

@@ -9,6 +9,9 @@ import pytest
 
 from devloop.kube import client
 from tests.unit.inject import fake_cluster
+from tests.unit.kube.conftest import api, server
+
+__all__ = ["Bench", "api", "bench", "server"]
 
 
 class Bench(NamedTuple):

@@ -1,0 +1,309 @@
+"""The admission rung on a real cluster: pods are injected when they are made, for those who may, and given back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from devloop import errors
+from devloop.inject import admission as rung
+from devloop.inject import sessions
+from devloop.kube import client, config, eviction, workloads
+from devloop.podspec import devsession
+from tests.e2e import admission, cluster, machine, shapes, space
+
+STEP_S = 0.5
+
+
+@pytest.fixture(scope="module")
+def webhook(whole: cluster.Cluster, agent_image: str) -> Iterator[admission.Installed]:
+    """The webhook, from this tree's image."""
+    with admission.installed(whole, whole.webhook_image(), agent_image) as made:
+        yield made
+
+
+@pytest.fixture
+def opened(
+    ns: space.Space, webhook: admission.Installed, app_image: str, request: pytest.FixtureRequest
+) -> Iterator[space.Space]:
+    """A namespace that is open for sessions, with an app of one pod."""
+    webhook.open(ns)
+    ns.apply(admission.deployment(app_image))
+    living(ns, space.is_ready, "the app")
+    yield ns
+    request.node.add_report_section("teardown", "webhook", webhook.logs())
+
+
+@pytest.fixture
+def developer(opened: space.Space, webhook: admission.Installed) -> cluster.Kubectl:
+    """The rights of a developer with sessions."""
+    return webhook.developer(opened)
+
+
+@pytest.fixture
+async def api(developer: cluster.Kubectl) -> AsyncIterator[client.Client]:
+    """devloop's own connection, with a developer's rights."""
+    cluster_ = config.load(config.Choice(kubeconfig=str(developer.kubeconfig)))
+    async with client.connect(cluster_) as connected:
+        yield connected
+
+
+def living(
+    ns: space.Space, accept: Callable[[dict[str, Any]], bool], what: str, timeout_s: float = 60.0
+) -> dict[str, Any]:
+    """Wait for a pod of the app that is not ending and is as wanted."""
+    argv = ns.admin.argv("get", "pods", "-l", "app=web", "--watch", "-o", "json")
+    return ns.until(argv, lambda pod: "deletionTimestamp" not in pod["metadata"] and accept(pod), what, timeout_s)
+
+
+def has_agent(pod: dict[str, Any]) -> bool:
+    spec = pod["spec"]
+    return any(each["name"] == shapes.AGENT for each in [*spec["containers"], *spec.get("initContainers", [])])
+
+
+def is_clean(pod: dict[str, Any]) -> bool:
+    volumes = [each["name"] for each in pod["spec"].get("volumes", [])]
+    marks = [*pod["metadata"].get("labels", {}), *pod["metadata"].get("annotations", {})]
+    return not has_agent(pod) and not any("devloop" in name for name in [*volumes, *marks])
+
+
+def create(kubectl: cluster.Kubectl, manifest: dict[str, Any], *flags: str) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(kubectl("create", "-f", "-", "-o", "json", *flags, told=json.dumps(manifest)))
+    return made
+
+
+def asked(**spec: Any) -> devsession.Spec:
+    return devsession.read(admission.session(**spec)).spec
+
+
+async def turnover(api: client.Client, session: devsession.Session) -> rung.Turnover:
+    reference = workloads.parse("deployment/web")
+    wanted = workloads.of_workload(reference, await api.get(reference.path(session.namespace)))
+    return rung.Turnover(api, session, wanted, await api.version())
+
+
+async def turned_over(api: client.Client, session: devsession.Session) -> rung.Survey:
+    """Do what `devloop watch` does until every pod has been replaced."""
+    one = await turnover(api, session)
+    async with asyncio.timeout(60):
+        while True:
+            seen, _ = await one.step()
+            if seen.is_settled and (seen.ready or seen.passed):
+                return seen
+            await sessions.renew(api, session, datetime.datetime.now(datetime.UTC))
+            await asyncio.sleep(STEP_S)
+
+
+def pod_of(ns: space.Space, seen: rung.Survey) -> str:
+    (name,) = seen.ready
+    living(ns, lambda pod: pod["metadata"]["name"] == name and space.is_ready(pod), "the injected pod")
+    return name
+
+
+async def test_a_session_brings_the_agent_in_and_its_end_takes_it_out(
+    opened: space.Space, developer: cluster.Kubectl, api: client.Client
+) -> None:
+    before = opened.get("deployment", "web")
+    assert (await sessions.rung(api, opened.name)).usable
+    session = await sessions.begin(api, opened.name, asked())
+    assert session.spec.author.name == f"system:serviceaccount:{opened.name}:{space.ACCOUNT}"
+    name = pod_of(opened, await turned_over(api, session))
+    key = space.in_container(
+        developer, name, "python", "-m", "agent", "key", "--state", shapes.KEY, container=shapes.AGENT
+    )
+    assert len(key) == 64
+
+    done = await sessions.end_sessions(api, opened.name, "alice@laptop")
+    assert done.sessions == ("deployment-web",) and [each.end for each in done.evictions] == [eviction.End.EVICTED]
+    living(opened, lambda pod: is_clean(pod) and space.is_ready(pod), "the pod as git says")
+    # The workload was never touched.
+    after = opened.get("deployment", "web")
+    assert (before["spec"], before["metadata"]["generation"]) == (after["spec"], after["metadata"]["generation"])
+    assert await sessions.end_sessions(api, opened.name, "alice@laptop") == sessions.Ended()
+
+
+async def test_what_a_session_asks_for_later_comes_with_new_pods(opened: space.Space, api: client.Client) -> None:
+    session = await sessions.begin(api, opened.name, asked())
+    first = pod_of(opened, await turned_over(api, session))
+    same = await sessions.begin(api, opened.name, asked())
+    assert same.mark == session.mark and (await turned_over(api, same)).ready == (first,)
+    changed = await sessions.begin(api, opened.name, asked(env=[{"name": "DEBUG", "value": "1"}]))
+    assert changed.uid == session.uid and changed.mark != session.mark
+    second = pod_of(opened, await turned_over(api, changed))
+    assert opened.exec(second, "sh", "-c", "echo $DEBUG", container=shapes.APP) == "1\n"
+
+
+async def test_a_second_developer_is_told_who_has_it_and_may_take_it_over(
+    opened: space.Space, api: client.Client
+) -> None:
+    session = await sessions.begin(api, opened.name, asked())
+    bob = asked(owner="bob@desk")
+    with pytest.raises(errors.OwnedError, match="alice@laptop's now"):
+        await sessions.begin(api, opened.name, bob)
+    taken = await sessions.begin(api, opened.name, bob, takeover=True)
+    with pytest.raises(errors.OwnedError, match="was ended"):
+        await sessions.renew(api, session, datetime.datetime.now(datetime.UTC))
+    await sessions.renew(api, taken, datetime.datetime.now(datetime.UTC))
+    ended = await sessions.end_sessions(api, opened.name, "alice@laptop")
+    assert ended == sessions.Ended(others=("deployment-web of bob@desk",))
+
+
+def test_an_author_without_exec_rights_is_refused(
+    opened: space.Space, developer: cluster.Kubectl, webhook: admission.Installed
+) -> None:
+    opened.admin("delete", "rolebinding", "devloop")
+    with pytest.raises(cluster.CommandError, match="may not create pods/exec"):
+        create(developer, admission.session())
+
+
+def test_an_author_who_loses_the_right_injects_nothing_more(
+    opened: space.Space, developer: cluster.Kubectl, webhook: admission.Installed
+) -> None:
+    create(developer, admission.session())
+    opened.admin("delete", "rolebinding", "devloop")
+    opened.admin("delete", "pod", "-l", "app=web", "--wait=false")
+    note = "devloop.dev/not-injected"
+    pod = living(opened, lambda pod: note in pod["metadata"].get("annotations", {}), "a pod with the reason")
+    assert "may not exec" in pod["metadata"]["annotations"][note] and not has_agent(pod)
+
+
+def test_a_forged_author_is_refused(developer: cluster.Kubectl) -> None:
+    author = {"name": "system:admin", "groups": ["system:masters"]}
+    with pytest.raises(cluster.CommandError, match=r"spec\.author is written by devloop's webhook"):
+        create(developer, admission.session(author=author))
+
+
+def test_a_session_is_its_authors_to_change(opened: space.Space, developer: cluster.Kubectl) -> None:
+    create(developer, admission.session())
+    patch = json.dumps({"spec": {"command": ["evil"]}})
+    with pytest.raises(cluster.CommandError, match="this session is"):
+        opened.admin("patch", "devsession", "deployment-web", "--type=merge", "-p", patch)
+
+
+async def test_what_a_session_may_not_ask_for_is_not_there_to_be_asked_for(
+    opened: space.Space, developer: cluster.Kubectl, api: client.Client, webhook: admission.Installed
+) -> None:
+    wish: dict[str, Any] = {
+        "image": "evil:1",
+        "agentImage": "evil:1",
+        "privileged": True,
+        "securityContext": {"privileged": True},
+        "runAsUser": 0,
+        "hostPID": True,
+    }
+    made = create(developer, admission.session(**wish), "--validate=false")
+    assert not wish.keys() & made["spec"].keys()
+    name = pod_of(opened, await turned_over(api, devsession.read(made)))
+    spec = opened.get("pod", name)["spec"]
+    images = {each["image"] for each in [*spec["containers"], *spec["initContainers"]]}
+    assert webhook.agent_image in images and "evil:1" not in images
+    assert "privileged" not in json.dumps(spec).replace("allowPrivilegeEscalation", "") and "hostPID" not in spec
+
+
+@pytest.mark.parametrize("wish", [{"runAs": {"user": 0}}, {"syncs": [{"to": "/etc"}]}, {"syncs": [{"to": "relative"}]}])
+def test_what_no_session_may_have_is_refused(developer: cluster.Kubectl, wish: dict[str, Any]) -> None:
+    with pytest.raises(cluster.CommandError, match=r"runAs|/etc|relative"):
+        create(developer, admission.session(**wish))
+
+
+async def test_a_pod_that_cannot_be_injected_comes_as_it_is_with_the_reason(
+    opened: space.Space, api: client.Client
+) -> None:
+    session = await sessions.begin(api, opened.name, asked(container="nope"))
+    seen = await turned_over(api, session)
+    assert list(seen.passed.values()) == ["the container nope is not in the pod"] and not seen.ready
+    living(opened, lambda pod: pod["metadata"]["name"] in seen.passed and space.is_ready(pod), "the pod, running")
+
+
+def test_a_namespace_that_is_not_open_is_left_alone(
+    ns: space.Space, webhook: admission.Installed, app_image: str
+) -> None:
+    ns.cluster.admin("label", "namespace", ns.name, f"devloop.dev/e2e-admission={webhook.name}")
+    create(webhook.developer(ns), admission.session())
+    ns.apply(admission.deployment(app_image))
+    assert not has_agent(living(ns, space.is_ready, "the app"))
+
+
+async def test_a_session_without_heartbeat_ends_and_its_pods_come_back_clean(
+    opened: space.Space, api: client.Client
+) -> None:
+    session = await sessions.begin(api, opened.name, asked())
+    pod_of(opened, await turned_over(api, session))
+    living(opened, lambda pod: is_clean(pod) and space.is_ready(pod), "the pod as git says", admission.SILENCE_S * 3)
+    with pytest.raises(errors.OwnedError, match="was ended"):
+        await sessions.renew(api, session, datetime.datetime.now(datetime.UTC))
+
+
+async def test_a_disruption_budget_is_respected_and_said(opened: space.Space, api: client.Client) -> None:
+    version = "policy/v1" if opened.cluster.version >= cluster.Version(1, 21) else "policy/v1beta1"
+    budget = {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}
+    opened.apply({"apiVersion": version, "kind": "PodDisruptionBudget", "metadata": {"name": "keep"}, "spec": budget})
+    opened.wait("pdb", "keep", lambda each: each["status"].get("currentHealthy") == 1, "the budget")
+    session = await sessions.begin(api, opened.name, asked())
+    one = await turnover(api, session)
+    (name,) = [pod["metadata"]["name"] for pod in opened.pods("app=web")]
+    for _ in range(2):
+        _, (done,) = await one.step()
+        assert done.end is eviction.End.FORBIDDEN_NOW
+        assert done.message == f"a PodDisruptionBudget does not let {name} go now"
+    opened.admin("delete", "pdb", "keep")
+    pod_of(opened, await turned_over(api, session))
+
+
+async def test_a_webhook_that_is_down_blocks_no_pod_and_is_said(
+    opened: space.Space, api: client.Client, webhook: admission.Installed
+) -> None:
+    session = await sessions.begin(api, opened.name, asked())
+    webhook.scale(0)
+    with contextlib.ExitStack() as stack:
+        stack.callback(webhook.scale, 1)
+        opened.admin("delete", "pod", "-l", "app=web", "--wait=false")
+        pod = living(opened, lambda pod: space.is_ready(pod) and pod["metadata"]["name"] not in gone(opened), "a pod")
+        assert not has_agent(pod)
+        with pytest.raises(errors.ClusterError, match="webhook in the cluster does not answer"):
+            await sessions.begin(api, opened.name, asked(supervise=False))
+        # The heartbeat does not need it.
+        await sessions.renew(api, session, datetime.datetime.now(datetime.UTC))
+        # Its certificate may be lost meanwhile.
+        webhook.admin("patch", "secret", f"{webhook.name}-tls", "--type=merge", "-p", json.dumps({"data": None}))
+    pod_of(opened, await turned_over(api, await sessions.begin(api, opened.name, asked())))
+
+
+def gone(ns: space.Space) -> set[str]:
+    return {pod["metadata"]["name"] for pod in ns.pods("app=web") if "deletionTimestamp" in pod["metadata"]}
+
+
+async def test_without_rights_or_without_the_label_the_rung_says_what_is_missing(
+    ns: space.Space, webhook: admission.Installed
+) -> None:
+    cluster_ = config.load(config.Choice(kubeconfig=str(ns.developer().kubeconfig)))
+    async with client.connect(cluster_) as api:
+        found = await sessions.rung(api, ns.name)
+        assert not found.usable and "you may not create devsessions" in found.reason
+        with pytest.raises(errors.ForbiddenError, match="you may not create devsessions"):
+            await sessions.begin(api, ns.name, asked())
+
+
+def test_a_watch_brings_the_agent_in_by_itself_and_keeps_the_session(
+    opened: space.Space, developer: cluster.Kubectl, tmp_path: Any
+) -> None:
+    web = {"workload": "deployment/web", "sync": [{"from": "web", "to": "/srv/web", "seed": "none"}]}
+    ann = machine.Laptop(tmp_path / "ann", developer, {"services": {"web": web}})
+    ann.write("web/page.html", "one\n")
+    with ann.watching() as watch:
+        watch.until_ready()
+        pod = living(opened, has_agent, "the injected pod")["metadata"]["name"]
+        assert opened.read(pod, "/srv/web/page.html", shapes.APP) == "one\n"
+        ann.write("web/page.html", "two\n")
+        watch.until(lambda event: event["event"] == "sync_complete", "the save")
+        assert opened.read(pod, "/srv/web/page.html", shapes.APP) == "two\n"
+        said = [event["message"] for event in watch.seen if event["event"] == "notice"]
+        assert any("is yours by the DevSession deployment-web" in each for each in said), said
+        heard = opened.get("devsession", "deployment-web")["status"]["renewTime"]
+        opened.wait("devsession", "deployment-web", lambda each: each["status"]["renewTime"] != heard, "a heartbeat")
