@@ -103,6 +103,7 @@ class _Down:
                 self._ask(found, namespace)
             for error in await ending.end(api, namespace, found, self._say):
                 self._trouble(error.message, error.hint)
+            await self._sessions(api)
             if self._wait:
                 for name in await ending.settle(api, namespace, found):
                     self._say(f"pod {name} still has the agent; it goes with the rollout")
@@ -117,6 +118,34 @@ class _Down:
         services = self._loaded.config.services
         named = [services[name] for name in self._names] if self._names else services.values()
         return [str(each.workload) for each in named if each.workload is not None]
+
+    async def _sessions(self, api: client.Client) -> None:
+        """End the sessions that pods were injected for at admission, where the cluster knows such."""
+        from devloop.inject import sessions
+        from devloop.kube import eviction, workloads
+        from devloop.podspec import devsession
+        from devloop.state import identity
+
+        references = [workloads.parse(each) for each in self._workloads()] if not self._everyone else []
+        meant = [devsession.Workload(each.kind.name, each.name) for each in references]
+        if self._loaded is not None and not meant and not self._everyone:
+            return
+        try:
+            ended = await sessions.end_sessions(api, api.namespace, identity.owner(), meant, everyone=self._everyone)
+            if self._wait:
+                await sessions.until_gone(
+                    api, api.namespace, [each.pod for each in ended.evictions if each.end is eviction.End.EVICTED]
+                )
+        except errors.ClusterError as error:
+            self._trouble(error.message, error.hint)
+            return
+        for name in ended.sessions:
+            self._say(f"session {name} is ended; its pods are evicted and come again as their manifests say")
+        for evicted in ended.evictions:
+            if evicted.end is eviction.End.FORBIDDEN_NOW:
+                self._trouble(f"pod {evicted.pod} keeps the agent: {evicted.message}", "run `devloop down` again later")
+        for other in ended.others:
+            self._say(f"session {other} stays; `devloop down --all` ends that as well")
 
     def _ask(self, found: ending.Survey, namespace: str) -> None:
         listed = ", ".join(f"{each.workload} ({each.owner.name})" for each in found.leases)

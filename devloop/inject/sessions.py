@@ -6,6 +6,8 @@ stops renewing it loses it to the sweeper.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime
 import re
 from collections.abc import Callable, Sequence
@@ -21,6 +23,10 @@ WEBHOOK_CODE: Final = "DL0821"
 
 # A third of the sweeper's least patience that makes sense; it waits for minutes by default.
 RENEW_S: Final = 10.0
+
+# How long evicted pods may take to go, and how often that is looked at.
+GONE_S: Final = 60.0
+GONE_POLL_S: Final = 0.5
 
 # How the API server words what a webhook refused (k8s.io/apiserver, admission/plugin/webhook/errors).
 _DENIED: Final = re.compile(r'admission webhook "[^"]*" denied the request: (?:devloop: )?(?P<why>.*)', re.DOTALL)
@@ -296,3 +302,18 @@ async def give_back(api: client.Client, session: devsession.Session, version: cl
 
 def _path(namespace: str, name: str) -> str:
     return paths.of(devsession.API, devsession.PLURAL, namespace, name)
+
+
+async def until_gone(api: client.Client, namespace: str, names: Sequence[str], timeout_s: float = GONE_S) -> None:
+    """Wait until evicted pods are gone, or long enough.
+
+    Raises:
+        ClusterError: Pods cannot be listed.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            while names:
+                listing = await api.list(paths.of("v1", "pods", namespace), {"labelSelector": devsession.LABEL})
+                if not {pods.view(raw).name for raw in listing.items}.intersection(names):
+                    return
+                await asyncio.sleep(GONE_POLL_S)

@@ -11,6 +11,9 @@ import click
 import pytest
 
 from devloop.cli import stop
+from devloop.inject import sessions
+from devloop.kube import eviction
+from devloop.podspec import devsession
 from devloop.state import dirs, identity, lock
 from tests.unit.cli import clusters
 from tests.unit.cli.run import devloop
@@ -167,3 +170,31 @@ def test_a_watch_of_this_project_is_ended_first(
         assert ended == []
         devloop(capsys, "down")
     assert ended == [False]
+
+
+def test_sessions_of_the_admission_rung_are_ended_too(
+    capsys: pytest.CaptureFixture[str], cluster: fake_cluster.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, list[str], bool]] = []
+    waited: list[list[str]] = []
+
+    async def end(
+        api: object, namespace: str, owner: str, workloads: list[devsession.Workload], *, everyone: bool
+    ) -> sessions.Ended:
+        asked.append((namespace, [f"{each.kind}/{each.name}" for each in workloads], everyone))
+        done = eviction.Evicted("web-1", eviction.End.EVICTED)
+        kept = eviction.Evicted("web-2", eviction.End.FORBIDDEN_NOW, "the budget web allows no disruption")
+        return sessions.Ended(("deployment-web",), (done, kept), ("deployment-api of bob@desk",))
+
+    async def gone(api: object, namespace: str, names: list[str]) -> None:
+        waited.append(names)
+
+    monkeypatch.setattr(sessions, "end_sessions", end)
+    monkeypatch.setattr(sessions, "until_gone", gone)
+    done = devloop(capsys, "down")
+    assert asked == [("dev", ["Deployment/web"], False)]
+    assert waited == [["web-1"]]
+    assert done.status == 3
+    assert "session deployment-web is ended" in done.err
+    assert "pod web-2 keeps the agent: the budget web allows no disruption" in done.err
+    assert "session deployment-api of bob@desk stays" in done.err

@@ -229,3 +229,21 @@ async def test_where_there_are_no_sessions_there_is_nothing_to_end(
     api: client.Client, server: fake_api.FakeApi
 ) -> None:
     assert await sessions.end_sessions(api, "dev", "alice@laptop") == sessions.Ended()
+
+
+async def test_evicted_pods_are_waited_for_and_no_others(
+    api: client.Client, server: fake_api.FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "GONE_POLL_S", 0.0)
+    pods = "/api/v1/namespaces/dev/pods"
+    server.on("GET", pods, fake_api.listing("a", "b"), fake_api.listing("b"))
+    await sessions.until_gone(api, "dev", ["a"])
+    assert len(server.requests) == 2
+    assert server.requests[0].query["labelSelector"] == devsession.LABEL
+    await sessions.until_gone(api, "dev", [])
+    assert len(server.requests) == 2
+
+
+async def test_pods_that_do_not_go_are_not_waited_for_for_ever(api: client.Client, server: fake_api.FakeApi) -> None:
+    server.on("GET", "/api/v1/namespaces/dev/pods", fake_api.listing("a"))
+    await sessions.until_gone(api, "dev", ["a"], timeout_s=0.05)
