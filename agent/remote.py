@@ -131,6 +131,9 @@ class RemoteApp:
         self._ask(_Want.RESTART)
 
     def _ask(self, want: _Want) -> None:
+        if want is _Want.START and self._want is not _Want.NOTHING:
+            # What is asked or given already starts it too, and given anew it would be done twice.
+            return
         self._want = max(self._want, want)
         # Whatever was given already came before this.
         self._given_s = None

@@ -89,6 +89,8 @@ def test_a_distroless_image_with_seed_and_launcher_and_what_only_the_image_has(
         ]  # fmt: skip
         owners = app(bench.ns, "/busybox", "stat", "-c", "%u", "/app/gone.txt", "/app/.venv/bin/tool").split()
         assert owners == [str(shapes.UID)] * 2
+        # a look through the pod, which else comes by itself
+        made.run("diff")
         (target,) = made.states()["targets"]
         assert (target["extra"], target["drift"]) == (1, 0)
 

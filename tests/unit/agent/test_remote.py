@@ -67,6 +67,38 @@ async def test_a_change_replaces_the_process(tmp_path: Path) -> None:
             await watched.until(State.RUNNING, 3)
 
 
+async def test_a_start_after_a_change_that_is_under_way_is_no_second_restart(tmp_path: Path) -> None:
+    orders: list[str] = []
+    given = asyncio.Event()
+
+    class Slow(ctl.Control):
+        """A launcher that runs the app, and has not carried out anything yet."""
+
+        def told(self) -> ctl.Told | None:
+            return ctl.Told("running", 7, 1, None, 0)
+
+        def order(self, line: str) -> bool:
+            orders.append(line)
+            given.set()
+            return True
+
+    app = remote.RemoteApp(Slow(str(tmp_path)), Policy(), lambda state: None)
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(app.run())
+        app.changed()
+        await given.wait()
+        given.clear()
+        app.start()
+        for _ in range(10):
+            # Turns of the loop, in which it would be given.
+            await asyncio.sleep(0)
+        assert orders == ["restart 1"]
+        app.changed()
+        await given.wait()
+        running.cancel()
+    assert orders == ["restart 1", "restart 2"]
+
+
 @needs_busybox
 async def test_a_change_is_a_signal_where_that_is_the_reload(tmp_path: Path) -> None:
     async with launched(tmp_path, *PRINTS) as subject:
