@@ -1,39 +1,29 @@
 """A certificate for the webhook's Service, under an authority that signs nothing else.
 
-Pure but for the random numbers. The authority's key is dropped as soon as it has signed, so there is nothing to steal
-that could sign again: a rotation makes a new authority as well.
+The authority's key is dropped as soon as it has signed, so there is nothing to steal that could sign again: a rotation
+makes a new authority as well. Pure but for the random numbers; `agent.webhook.authority` keeps what is made here.
 """
 
 from __future__ import annotations
 
 import datetime
 import secrets
-import ssl
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-
-from agent.webhook import curve, der
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFE: Final = datetime.timedelta(days=365)
 RENEW_BEFORE: Final = datetime.timedelta(days=120)
 # The API server's clock may be behind.
 _BACKDATED: Final = datetime.timedelta(hours=1)
 
-_ECDSA_SHA256: Final = der.sequence(der.oid("1.2.840.10045.4.3.2"))
-# RFC 5280, 4.2.1: subject and authority key identifier, key usage, subjectAltName, basic constraints, extended usage.
-_SUBJECT_KEY: Final = "2.5.29.14"
-_AUTHORITY_KEY: Final = "2.5.29.35"
-_USAGE: Final = "2.5.29.15"
-_NAMES: Final = "2.5.29.17"
-_CONSTRAINTS: Final = "2.5.29.19"
-_PURPOSE: Final = "2.5.29.37"
-_COMMON_NAME: Final = "2.5.4.3"
-_SERVER_AUTH: Final = "1.3.6.1.5.5.7.3.1"
-# Bits from the left: digitalSignature is the first, keyCertSign the sixth.
-_SIGNS_DATA: Final = der.bits(b"\x80", 7)
-_SIGNS_CERTIFICATES: Final = der.bits(b"\x04", 2)
+# RFC 5280, appendix A: a common name has at most so many characters.
+_MAX_COMMON_NAME: Final = 64
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -57,37 +47,38 @@ def make(names: Sequence[str], now: datetime.datetime) -> Pair:
         names: The DNS names that the server is reached by; the first is its common name.
         now: The time, with its zone.
     """
-    authority, server = curve.new(), curve.new()
+    authority, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = _name(f"devloop admission {now:%Y-%m-%d} {secrets.token_hex(4)}")
-    above = _sign(authority, issuer, authority, issuer, _of_authority(authority), now)
-    below = _sign(authority, issuer, server, _name(names[0][:64]), _of_server(server, authority, names), now)
-    return Pair(der.pem("CERTIFICATE", above), der.pem("CERTIFICATE", below), server.pem())
+    # It may not have another authority beneath it.
+    above = (
+        _begun(issuer, issuer, authority.public_key(), now)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
+    )
+    below = (
+        _begun(issuer, _name(names[0][:_MAX_COMMON_NAME]), server.public_key(), now)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False)
+    )
+    key = server.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return Pair(_signed(above, authority), _signed(below, authority), key.decode("ascii"))
 
 
 def expires(certificate: str) -> datetime.datetime:
     """Return when a certificate ends.
 
     Args:
-        certificate: PEM, as `make` writes it; of several the first counts.
+        certificate: PEM; of several the first counts.
 
     Raises:
         ValueError: It is none.
     """
-    try:
-        raw = ssl.PEM_cert_to_DER_cert(certificate[: certificate.index(_END) + len(_END)])
-        # Certificate > TBSCertificate > [0] version, serial, algorithm, issuer, validity > notBefore, notAfter.
-        inner = _enter(_enter(raw))
-        for _ in range(4):
-            inner = _skip(inner)
-        last = _skip(_enter(inner))
-        said = _enter(last)[: last[1]].decode("ascii")
-        form = "%y%m%d%H%M%SZ" if last[0] == 0x17 else "%Y%m%d%H%M%SZ"
-        return datetime.datetime.strptime(said, form).replace(tzinfo=datetime.UTC)
-    except (IndexError, UnicodeDecodeError) as error:
-        raise ValueError(str(error)) from None
-
-
-_END: Final = "-----END CERTIFICATE-----"
+    return x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
 
 
 def is_due(certificate: str, now: datetime.datetime) -> bool:
@@ -98,61 +89,39 @@ def is_due(certificate: str, now: datetime.datetime) -> bool:
         return True
 
 
-def _name(common: str) -> bytes:
-    return der.sequence(der.one_of(der.sequence(der.oid(_COMMON_NAME), der.text(common))))
-
-
-def _sign(
-    signer: curve.Key, issuer: bytes, key: curve.Key, subject: bytes, more: bytes, now: datetime.datetime
-) -> bytes:
-    told = der.sequence(
-        der.tagged(0xA0, der.integer(2)),
-        der.integer(secrets.randbits(127) | 1),
-        _ECDSA_SHA256,
-        issuer,
-        der.sequence(der.time(now - _BACKDATED), der.time(now + LIFE)),
-        subject,
-        key.info(),
-        der.tagged(0xA3, more),
-    )
-    return der.sequence(told, _ECDSA_SHA256, der.bits(signer.sign(told)))
-
-
-def _of_authority(key: curve.Key) -> bytes:
-    return der.sequence(
-        # It may not have another authority beneath it.
-        _extension(_CONSTRAINTS, der.sequence(der.boolean(True), der.integer(0)), critical=True),
-        _extension(_USAGE, _SIGNS_CERTIFICATES, critical=True),
-        _extension(_SUBJECT_KEY, der.octets(key.identifier())),
+def _begun(
+    issuer: x509.Name, subject: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime.datetime
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .issuer_name(issuer)
+        .subject_name(subject)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATED)
+        .not_valid_after(now + LIFE)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 
 
-def _of_server(key: curve.Key, authority: curve.Key, names: Sequence[str]) -> bytes:
-    return der.sequence(
-        _extension(_CONSTRAINTS, der.sequence(), critical=True),
-        _extension(_USAGE, _SIGNS_DATA, critical=True),
-        _extension(_PURPOSE, der.sequence(der.oid(_SERVER_AUTH))),
-        _extension(_NAMES, der.sequence(*(der.tagged(0x82, name.encode("ascii")) for name in names))),
-        _extension(_SUBJECT_KEY, der.octets(key.identifier())),
-        _extension(_AUTHORITY_KEY, der.sequence(der.tagged(0x80, authority.identifier()))),
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
     )
 
 
-def _extension(oid: str, value: bytes, *, critical: bool = False) -> bytes:
-    return der.sequence(der.oid(oid), *([der.boolean(True)] if critical else []), der.octets(value))
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _header(raw: bytes) -> tuple[int, int]:
-    """Return the size of a value's tag and length, and of its content."""
-    if raw[1] < 0x80:
-        return 2, raw[1]
-    more = raw[1] & 0x7F
-    return 2 + more, int.from_bytes(raw[2 : 2 + more], "big")
-
-
-def _enter(raw: bytes) -> bytes:
-    return raw[_header(raw)[0] :]
-
-
-def _skip(raw: bytes) -> bytes:
-    return raw[sum(_header(raw)) :]
+def _signed(told: x509.CertificateBuilder, authority: ec.EllipticCurvePrivateKey) -> str:
+    made = told.sign(authority, hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM).decode("ascii")
