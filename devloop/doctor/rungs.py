@@ -1,7 +1,4 @@
-"""Which way in can be used for a service, and why not the others. Pure.
-
-A rung that this version of devloop does not offer yet is never called usable, whatever the cluster would allow.
-"""
+"""Which way in can be used for a service, and why not the others. Pure."""
 
 from __future__ import annotations
 
@@ -11,32 +8,23 @@ from typing import Final
 from devloop.doctor import checks, facts
 from devloop.doctor.report import Rung, Usable, Verdict
 
-# What this version can do; a rung is added here with the code that climbs it.
-OFFERED: Final = frozenset({Rung.DECLARED})
-
 # Ephemeral containers are stable from here on (KEP-277).
 EPHEMERAL_SINCE: Final = (1, 25)
 
 
 def verdicts(found: facts.Workload, cluster: facts.Cluster) -> tuple[Verdict, ...]:
     """Return whether each rung can be used for a service, the preferred first."""
-    judged = (
+    return (
         Verdict(Rung.DECLARED, *_declared(found)),
         Verdict(Rung.ADMISSION, *_admission(found, cluster)),
         Verdict(Rung.EPHEMERAL, *_ephemeral(found, cluster)),
         Verdict(Rung.PATCH, *_patch(found, cluster)),
     )
-    return tuple(each if each.rung in OFFERED else _not_yet(each) for each in judged)
 
 
 def first(judged: Sequence[Verdict]) -> Verdict | None:
     """Return the first rung that can be used."""
     return next((each for each in judged if each.usable is Usable.YES), None)
-
-
-def _not_yet(judged: Verdict) -> Verdict:
-    besides = "the cluster would allow it" if judged.usable is Usable.YES else f"here {judged.reason}"
-    return Verdict(judged.rung, Usable.NO, f"not in this version of devloop yet; {besides}")
 
 
 def _declared(found: facts.Workload) -> tuple[Usable, str]:

@@ -25,11 +25,6 @@ def seen(**changes: Any) -> facts.Cluster:
     return test_checks.seen(**{"chart": True, "rungs": RIGHTS, **changes})
 
 
-@pytest.fixture(autouse=True)
-def _all_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rungs, "OFFERED", frozenset(Rung))
-
-
 def judged(found: facts.Workload, cluster: facts.Cluster) -> dict[Rung, report.Verdict]:
     return {each.rung: each for each in rungs.verdicts(found, cluster)}
 
@@ -40,14 +35,6 @@ def test_where_all_is_well_every_rung_can_be_used_and_the_first_is_the_one() -> 
     assert {each.usable for each in found} == {Usable.YES}
     chosen = rungs.first(found)
     assert chosen is not None and chosen.rung is Rung.DECLARED
-
-
-def test_a_rung_that_this_version_does_not_offer_is_never_usable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rungs, "OFFERED", frozenset({Rung.DECLARED}))
-    found = judged(service(), seen(chart=False))
-    assert [each.usable for each in found.values()] == [Usable.YES, Usable.NO, Usable.NO, Usable.NO]
-    assert "the cluster would allow it" in found[Rung.PATCH].reason
-    assert "the chart is not installed" in found[Rung.ADMISSION].reason
 
 
 OBSTACLE = facts.Obstacle("DL0803", "nobody says which user")

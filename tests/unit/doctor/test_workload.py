@@ -97,7 +97,7 @@ def test_a_folder_that_cannot_be_written_names_user_and_path() -> None:
 def test_a_container_that_is_not_clear_is_asked_for() -> None:
     obstacle = facts.Obstacle("DL0802", "the pod has 2 containers: app, side", "say which")
     template = facts.Template(container=None, containers=("app", "side"), obstacles=(obstacle,))
-    found = of(service(pod(agent="absent", hello=None), template=template))
+    found = of(service(pod(agent="absent", hello=None, running=False), template=template))
     assert (found["container"].level, found["container"].fix) == (Level.FAIL, "say which")
     assert "user" not in found
 
@@ -140,11 +140,10 @@ def test_a_straggler_is_named() -> None:
     assert found.level is Level.WARN and "old without an agent" in found.text
 
 
-def test_no_way_at_all_lists_every_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rungs, "OFFERED", frozenset({report.Rung.DECLARED}))
+def test_no_way_at_all_lists_every_reason() -> None:
     obstacle = facts.Obstacle("DL0805", "the pod runs on Windows")
     template = facts.Template(container="app", containers=("app",), obstacles=(obstacle,))
-    found = of(service(pod(agent="absent", hello=None), template=template))
+    found = of(service(pod(agent="absent", hello=None, running=False), template=template))
     assert found["way in"].level is Level.FAIL and len(found["way in"].details) == 4
     assert found["pod"].text == "the pod runs on Windows"
 
