@@ -1,14 +1,14 @@
 """The ways in which a watch gets the agent into pods, each as something that is held while it watches.
 
-`Declared` does nothing: the manifests or the webhook bring the agent. `daemon.patched` and `daemon.attached` are the
-others. Each begins by giving back what an earlier watch of this project could not.
+`daemon.admitted` lets the manifests bring the agent or asks the webhook for it, `daemon.patched` and `daemon.attached` are
+the others. Each begins by giving back what an earlier watch of this project could not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol
 
 from devloop.inject import leftovers
@@ -55,23 +55,3 @@ class Leftovers:
 
     def _say(self, line: str) -> None:
         self._publish(events.Notice(level=events.Level.WARNING, message=line))
-
-
-class Declared:
-    """The manifests or the webhook bring the agent.
-
-    Args:
-        left: What is to be given back first.
-    """
-
-    def __init__(self, left: Leftovers) -> None:
-        self._left = left
-
-    @contextlib.asynccontextmanager
-    async def held(self, api: client.Client, namespace: str) -> AsyncIterator[None]:
-        """Give back what is left."""
-        await self._left.done(api, namespace)
-        yield
-
-    def look(self, there: Iterable[Mapping[str, Any]]) -> None:
-        """Do nothing."""

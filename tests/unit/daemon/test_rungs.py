@@ -24,8 +24,8 @@ async def test_leftovers_are_given_back_once_for_all_services(monkeypatch: pytes
 
     monkeypatch.setattr(leftovers, "give_back", give_back)
     left = rungs.Leftovers("shop-1", ("deployment/web",), said.append)
-    one, two = rungs.Declared(left), rungs.Declared(left)
-    async with one.held(API, "dev"), two.held(API, "dev"):
-        one.look([])
+    async with asyncio.TaskGroup() as group:
+        for _ in range(2):
+            group.create_task(left.done(API, "dev"))
     assert asked == [("dev", "shop-1", ("deployment/web",))]
     assert said == [events.Notice(level=events.Level.WARNING, message="put back")]
