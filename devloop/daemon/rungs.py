@@ -1,7 +1,7 @@
 """The ways in which a watch gets the agent into pods, each as something that is held while it watches.
 
-`daemon.admitted` lets the manifests bring the agent or asks the webhook for it, `daemon.patched` and `daemon.attached` are
-the others. Each begins by giving back what an earlier watch of this project could not.
+`daemon.admitted` lets the manifests bring the agent or asks the webhook for it, `daemon.patched` and `daemon.attached`
+are the others. Each begins by giving back what an earlier watch of this project could not.
 """
 
 from __future__ import annotations
