@@ -84,7 +84,7 @@ async def test_a_watch_that_ends_or_is_cut_is_resumed_from_the_last_version(
         ],
     )
     async with watching(api) as events:
-        assert await take(events, 5) == ["listed a", "changed b", "changed c", "trouble DL0743", "changed d"]
+        assert await take(events, 5) == ["listed a", "changed b", "changed c", "trouble DL0740", "changed d"]
     assert script.versions == ["1", "7", "8"]
 
 
