@@ -111,6 +111,20 @@ async def test_a_service_that_gave_up_is_stopped(tmp_path: Path) -> None:
     assert error.message == "the roots overlap"
     bench.service.fatal = error
     assert bench.service.state() == "stopped"
+    assert bench.service.snapshot().why == "the roots overlap"
+
+
+async def test_that_all_is_in_sync_is_told_again_after_a_link_was_lost(tmp_path: Path) -> None:
+    bench = pods(tmp_path)
+    bench.write("a")
+    async with running(bench):
+        one = bench.join("one")
+        await bench.in_sync()
+        told = len(bench.all_of(events.SyncComplete))
+        await bench.service.remove_replica("one")
+        bench.join("one", of=one)
+        await bench.until(lambda: len(bench.all_of(events.SyncComplete)) > told)
+        assert bench.service.in_sync
 
 
 async def test_a_path_in_trouble_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -357,8 +371,12 @@ async def test_the_last_agent_may_go_and_its_name_may_come_again(tmp_path: Path)
         bench.join("one")
         await bench.in_sync()
         await bench.service.remove_replica("one")
+        assert bench.all_of(events.LinkChanged)[-1].gone
         assert not bench.service.in_sync
         assert bench.service.state() == "connecting"
+        bench.service.set_trouble("deployment/web has no pods")
+        assert bench.service.snapshot().why == "deployment/web has no pods"
+        bench.service.set_trouble("")
         again = bench.join("one")
         await bench.until(lambda: bench.service.in_sync)
         assert "a" in again.bodies
