@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -104,22 +104,34 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def running(bench: Bench) -> AsyncIterator[Bench]:
-    """Run the service; on leaving, stop it, and see that no task is left."""
+async def alive(run: Callable[[], Coroutine[Any, Any, None]], deadline_s: float) -> AsyncIterator[asyncio.Task[None]]:
+    """Run something that goes on until it is cancelled; on leaving, cancel it, and see that no task is left."""
     before = asyncio.all_tasks()
-    async with asyncio.timeout(50), asyncio.TaskGroup() as group:
-        task = group.create_task(bench.service.run())
-        yield bench
+    async with asyncio.timeout(deadline_s), asyncio.TaskGroup() as group:
+        task = group.create_task(run())
+        yield task
         task.cancel()
     assert asyncio.all_tasks() == before
 
 
-async def fatal(bench: Bench) -> errors.DevloopError:
-    """Run until the service gives up, and return why."""
+async def failure(run: Callable[[], Coroutine[Any, Any, None]]) -> errors.DevloopError:
+    """Run something until it gives up, and return why."""
     found: list[errors.DevloopError] = []
     async with asyncio.timeout(30):
         try:
-            await bench.service.run()
+            await run()
         except* errors.DevloopError as group:
             found.append(errors.first(group))
     return found[0]
+
+
+@contextlib.asynccontextmanager
+async def running(bench: Bench) -> AsyncIterator[Bench]:
+    """Run the service; on leaving, stop it, and see that no task is left."""
+    async with alive(bench.service.run, deadline_s=50):
+        yield bench
+
+
+async def fatal(bench: Bench) -> errors.DevloopError:
+    """Run until the service gives up, and return why."""
+    return await failure(bench.service.run)

@@ -22,7 +22,7 @@ from devloop.protocol import commands as protocol_commands
 from devloop.state import baseline
 from devloop.sync import commands, dispatch, engine, events, ledger, sender
 from devloop.wire import driver
-from tests.unit.daemon import fake_agent
+from tests.unit.daemon import fake_agent, service_bench
 
 T = TypeVar("T")
 
@@ -143,23 +143,13 @@ async def bench(tmp_path: Path, pool: ThreadPoolExecutor) -> Bench:
 
 @contextlib.asynccontextmanager
 async def running(bench: Bench) -> AsyncIterator[asyncio.Task[None]]:
-    before = asyncio.all_tasks()
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-        task = group.create_task(bench.replica.run())
+    async with service_bench.alive(bench.replica.run, deadline_s=30) as task:
         yield task
-        task.cancel()
-    assert asyncio.all_tasks() == before
 
 
 async def fatal(bench: Bench) -> errors.DevloopError:
     """Run until the replica gives up, and return why."""
-    found: list[errors.DevloopError] = []
-    async with asyncio.timeout(30):
-        try:
-            await bench.replica.run()
-        except* errors.DevloopError as group:
-            found.append(errors.first(group))
-    return found[0]
+    return await service_bench.failure(bench.replica.run)
 
 
 async def test_what_is_saved_arrives_and_is_in_sync(bench: Bench) -> None:
