@@ -280,8 +280,10 @@ async def test_any_user_in_a_scratch_image_with_a_read_only_root_and_without_pro
     run_folder.mkdir()
     run_folder.chmod(0o777)
     tools.install(str(root / "tools"), launching.BUSYBOX)
+    # chroot is in sbin, which Debian keeps off its users' PATH.
     enter = (
-        "mount --bind $0 $0 && mount -o remount,ro,bind $0 && mount --bind $1 $0/run && mount --bind /dev $0/dev"
+        "PATH=$PATH:/usr/sbin:/sbin"
+        " && mount --bind $0 $0 && mount -o remount,ro,bind $0 && mount --bind $1 $0/run && mount --bind /dev $0/dev"
         ' && shift && exec chroot --userspec 1000720000:1000720000 "$0" "$@"'
     )
     inside = ("/tools/busybox", "sh", "-c", "echo up; echo >/x || exec /tools/busybox sleep 1000")
