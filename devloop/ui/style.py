@@ -29,15 +29,18 @@ class Choice(enum.StrEnum):
 
 
 class Tone(enum.Enum):
-    """What a piece of text is, which decides how it is drawn. The value is its SGR codes."""
+    """What a piece of text is, which decides how it is drawn. The value is its SGR code, as text.
 
-    PLAIN = ()
-    DIM = (2,)
-    BOLD = (1,)
-    GOOD = (32,)
-    WARNING = (33,)
-    BAD = (31,)
-    HINT = (36,)
+    Not a tuple: CPython 3.11.2, Debian 12's, gives a member whose value is `()` a bare `object()` for it.
+    """
+
+    PLAIN = ""
+    DIM = "2"
+    BOLD = "1"
+    GOOD = "32"
+    WARNING = "33"
+    BAD = "31"
+    HINT = "36"
 
 
 def wanted(choice: Choice | str, *, terminal: bool, environ: Mapping[str, str]) -> bool:
@@ -78,9 +81,9 @@ class Style:
 
     def service(self, text: str, service: str) -> str:
         """Return the text in a service's colour."""
-        return self._sgr(text, (service_colour(service),) if service else ())
+        return self._sgr(text, str(service_colour(service)) if service else "")
 
-    def _sgr(self, text: str, codes: tuple[int, ...]) -> str:
-        if not (self.on and text and codes):
+    def _sgr(self, text: str, code: str) -> str:
+        if not (self.on and text and code):
             return text
-        return f"\x1b[{';'.join(map(str, codes))}m{text}\x1b[0m"
+        return f"\x1b[{code}m{text}\x1b[0m"
