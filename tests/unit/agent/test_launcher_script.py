@@ -21,11 +21,11 @@ pytestmark = needs_busybox
 
 PYTHON = (sys.executable, "-I", "-S", "-u", "-c")
 
-# Says what reaches it; ends with 7 on TERM.
+# Says what reaches it, each in one write, as others write to the same pipe; ends with 7 on TERM.
 TALKER = """if True:
     import signal, sys
     def heard(number, frame):
-        print(signal.Signals(number).name)
+        sys.stdout.write(signal.Signals(number).name + chr(10))
         if number == signal.SIGTERM:
             sys.exit(7)
     for name in ("TERM", "INT", "HUP", "USR1", "USR2", "WINCH"):
