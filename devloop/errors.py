@@ -17,6 +17,7 @@ prints the two and ends with the error's exit status; nothing else in the progra
     │       ├── LocalProtocolError    this side broke the protocol: a bug in devloop
     │       └── RemoteProtocolError   the peer broke it, or the bytes were damaged
     ├── AgentError          the agent refused or could not do its part
+    ├── DialError           a connection from the pod's side could not be made
     └── ClusterError        Kubernetes: its API server, or the way there
         ├── KubeconfigError     the kubeconfig, or what it asks for
         │   └── ContextError    another context than the project's
@@ -225,6 +226,37 @@ class AgentError(DevloopError):
 
     BUSY: ClassVar[str] = "DL0607"
     """The code of an agent that finds another one in its place, perhaps one that is just ending."""
+
+
+class Refused(enum.StrEnum):
+    """Why a connection was not made."""
+
+    PORT = "port"
+    """Nothing listens there: the other end refused."""
+    UNREACHABLE = "unreachable"
+    """No way leads there, or nobody answers in time."""
+    NAME = "name"
+    """The name is not known on the pod's side."""
+    RULE = "rule"
+    """The agent may not dial it."""
+    LIMIT = "limit"
+    """Too many connections are open."""
+
+
+class DialError(DevloopError):
+    """A connection from the pod's side could not be made; what would have carried it is well.
+
+    Args:
+        message: What happened.
+        hint: See `DevloopError`.
+        why: The kind of refusal, as proxies and resets must tell it on.
+    """
+
+    code = "DL0620"
+
+    def __init__(self, message: str, *, hint: str = "", why: Refused = Refused.UNREACHABLE) -> None:
+        super().__init__(message, hint=hint)
+        self.why = why
 
 
 class ClusterError(DevloopError):

@@ -274,6 +274,13 @@ CODES: Final[dict[str, Code]] = {
         "The file is not one that `pull:` asks for, or it changed while it was read.",
         "Run `devloop pull` again.",
     ),
+    "DL0620": Code(
+        "a connection from the pod could not be made",
+        "What a forward, the proxy or a reverse port was to connect to refused, is not known by that name on the pod's "
+        "side, cannot be reached from there, or may not be dialled by the agent. Only that connection has ended.",
+        "The message names the place and the reason. Where a rule forbids it, whoever installed devloop in the cluster "
+        "can allow more.",
+    ),
     "DL0700": Code(
         "the cluster failed",
         "The API server answered a request with an error that has no code of its own.",

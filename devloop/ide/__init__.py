@@ -1,0 +1,1 @@
+"""Tasks and attach configurations for IDEs, merged into what the user has."""
