@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154  # sourced by scripts/cluster, which sets state, bin, run
-# The programs of our own cluster: etcd, containerd, runc and the CNI plugins as Debian's packages have them, and
+# The programs of our own cluster: etcd, containerd, runc, dnsmasq and the CNI plugins as Debian's packages have them, and
 # Kubernetes 1.20 compiled from Debian's source package, five to eight minutes on two cores, once.
 
-packages=(containerd runc etcd-server containernetworking-plugins iptables iproute2 conntrack openssl debootstrap
+packages=(containerd runc etcd-server containernetworking-plugins dnsmasq-base iptables iproute2 conntrack openssl debootstrap
     golang-1.19-go golang-github-modern-go-reflect2-dev dpkg-dev make rsync jq gcc libc6-dev python3)
 # Raised when what is compiled changes, so that what older ones left is compiled again.
 recipe=2
@@ -13,6 +13,7 @@ compile() {
     needs_root
     needs_bookworm
     install_packages
+    ! built || return 0
     mkdir -p "$bin" "$state/src"
     compile_kubernetes
     compile_pause
@@ -21,9 +22,14 @@ compile() {
 
 compiled() {
     local each
+    for each in containerd etcd runc kubectl dnsmasq; do command -v $each >/dev/null || return 1; done
+    built
+}
+
+built() {
+    local each
     [ "$(cat "$bin/recipe" 2>/dev/null)" = $recipe ] || return 1
     for each in "${components[@]}" pause; do [ -x "$bin/$each" ] || return 1; done
-    for each in containerd etcd runc kubectl; do command -v $each >/dev/null || return 1; done
 }
 
 needs_root() {

@@ -15,7 +15,7 @@ etcd=17379
 peer=17380
 
 # In the order in which they are started; they are stopped in the opposite one.
-programs=(etcd apiserver controllers scheduler containerd kubelet proxy)
+programs=(etcd apiserver controllers scheduler containerd kubelet proxy dns)
 
 node_up() {
     compile
@@ -61,6 +61,8 @@ make_network() {
         ip addr add $gateway/24 dev $bridge
         ip link set $bridge up
     fi
+    # the name server's: pods reach it without a Service and without kube-proxy
+    ip addr replace $dns/32 dev $bridge
     sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1 2>/dev/null || true
 }
 
@@ -249,3 +251,11 @@ run_proxy() {
 }
 
 ready_proxy() { :; }
+
+# ---- names ------------------------------------------------------------------------------------------------------
+
+run_dns() {
+    launch dns "$parts/names" "$run/names" $dns cluster.local "$run/admin.kubeconfig"
+}
+
+ready_dns() { wait_for 20 'the name server' test -s "$run/names/ready"; }
