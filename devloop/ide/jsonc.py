@@ -22,6 +22,9 @@ CODE: Final = "DL0360"
 # What the reader recurses into; no file for people comes near it.
 MAX_DEPTH: Final = 100
 
+# The longest list that is written on one line, in characters.
+_FLAT: Final = 80
+
 _BOM: Final = "\ufeff"
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _COMMENT: Final = re.compile(r"//[^\r\n]*|/\*.*?\*/", re.DOTALL)
@@ -198,10 +201,31 @@ def _add(text: str, node: Node, key: str, value: Any, note: str) -> str:
 
 
 def _dump(value: Any, indent: str, unit: str, newline: str, note: str) -> str:
-    lines = json.dumps(value, indent=unit, ensure_ascii=False).split("\n")
+    lines = _lines(value, unit)
     if note and isinstance(value, dict) and value:
         lines.insert(1, f"{unit}// {note}")
     return (newline + indent).join(lines)
+
+
+def _lines(value: Any, unit: str) -> list[str]:
+    """Return a value as lines; a short list without lists and objects in it is one."""
+    flat = json.dumps(value, ensure_ascii=False)
+    nested = isinstance(value, dict) or (
+        isinstance(value, list) and any(isinstance(each, dict | list) for each in value)
+    )
+    if not value or not (nested or (isinstance(value, list) and len(flat) > _FLAT)):
+        return [flat]
+    opened, closed = ("{", "}") if isinstance(value, dict) else ("[", "]")
+    keys = (
+        [json.dumps(key, ensure_ascii=False) + ": " for key in value] if isinstance(value, dict) else [""] * len(value)
+    )
+    parts = [_lines(each, unit) for each in (value.values() if isinstance(value, dict) else value)]
+    inner: list[str] = []
+    for index, (key, part) in enumerate(zip(keys, parts, strict=True)):
+        part[0] = key + part[0]
+        part[-1] += "" if index == len(parts) - 1 else ","
+        inner += [unit + line for line in part]
+    return [opened, *inner, closed]
 
 
 def _newline(text: str) -> str:
