@@ -142,8 +142,8 @@ def _show(settings: options.Settings, files: list[plan.File]) -> None:
     changed = [file for file in files if file.before != file.after]
     for file in changed:
         old, new = (text.splitlines(keepends=True) for text in (file.before or "", file.after))
-        source = file.path if file.before is not None else "/dev/null"
-        for line in difflib.unified_diff(old, new, source, file.path):
+        path = output.clean(file.path)
+        for line in difflib.unified_diff(old, new, path if file.before is not None else "/dev/null", path):
             sys.stdout.write(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
     if changed:
         output.human(settings, f"{len(changed)} of {len(files)} files would change; --write writes them")
