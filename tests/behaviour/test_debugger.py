@@ -1,7 +1,8 @@
 """A debugger attaches to an app under `devloop watch` with nothing but the launch configuration that devloop wrote.
 
 The debugger is debugpy, which is no dependency of the tests: 20 MB for one of them. It is taken from this environment
-where it is installed, or from the interpreter that DEVLOOP_TEST_DEBUGPY names; elsewhere the test is skipped and says so.
+where it is installed, or from the interpreter that DEVLOOP_TEST_DEBUGPY names; elsewhere the test is skipped, and says
+so.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from devloop.cli import main, options
+from devloop.cli import asking, main, options
 from devloop.ide import jsonc
 
 REPO = Path(__file__).resolve().parents[2]
@@ -120,7 +121,7 @@ def connected(host: str, port: int) -> socket.socket:
             return socket.create_connection((host, port), timeout=60)
         except ConnectionRefusedError:
             assert time.monotonic() < deadline_s
-            signal.sigtimedwait([], 0.05)
+            asking.pause(0.05)
 
 
 def free_port() -> int:
