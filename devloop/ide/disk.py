@@ -83,7 +83,8 @@ def write(workspace: str, file: plan.File) -> None:
     try:
         os.makedirs(os.path.dirname(whole), exist_ok=True)
         mode = stat.S_IMODE(os.stat(whole).st_mode) if os.path.exists(whole) else None
-        with open(beside, "x", encoding="utf-8", errors="surrogateescape", newline="") as new:
+        # A name that is no UTF-8 is in JSON's texts only, where a backslash and its code stand for it as well.
+        with open(beside, "x", encoding="utf-8", errors="backslashreplace", newline="") as new:
             new.write(file.after)
             if mode is not None:
                 os.fchmod(new.fileno(), mode)

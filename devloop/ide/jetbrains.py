@@ -157,8 +157,13 @@ def _options(options: dict[str, str]) -> list[str]:
 
 
 def _text(text: str) -> str:
-    """Return a text as an attribute's value; what XML cannot hold is left out (XML 1.0, section 2.2)."""
-    return html.escape(re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text))
+    """Return a text as an attribute's value."""
+    return html.escape(_legal(text))
+
+
+def _legal(text: str) -> str:
+    """Return a text with what XML cannot hold marked as lost (XML 1.0, section 2.2)."""
+    return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
 
 
 def _run_file(run: _Run, texts: plan.Texts, force: bool) -> plan.File:
@@ -204,7 +209,7 @@ class _Found(msgspec.Struct):
 def _schemas(known: facts.Facts, texts: plan.Texts, force: bool) -> plan.File:
     path = SCHEMAS_PATH
     before = texts(path)
-    key = f"devloop.yaml{known.suffix}"
+    key = _legal(f"devloop.yaml{known.suffix}")
     entry = _entry(known, key)
     opened, closed = "    <state>\n      <map>", "      </map>\n    </state>"
     component = f'  <component name="{_COMPONENT}">\n{opened}\n{entry}\n{closed}\n  </component>'

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from devloop.cli import output
 from devloop.ide import jsonc
 from tests.unit.cli.run import devloop
 
@@ -121,3 +123,16 @@ def test_names_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> 
         ended = devloop(capsys, "ide", "jetbrains", form, "--file", "a\x1b]0;x\x07")
         assert ended.status == 0 and "\x1b" not in ended.err + ended.out
     assert "\x1b" not in devloop(capsys, "ide", "vscode", "--file", "a\x1b]0;x\x07").out
+
+
+@pytest.mark.parametrize("editor", ["vscode", "jetbrains"])
+def test_a_folder_whose_name_is_no_utf_8(capsys: pytest.CaptureFixture[str], editor: str) -> None:
+    output.prepare()
+    folder = Path(os.fsdecode(b"caf\xe9"))
+    folder.mkdir()
+    Path("devloop.yaml").rename(folder / "devloop.yaml")
+    Path(".git").mkdir()
+    ended = devloop(capsys, "ide", editor, "--write", "--file", str(folder))
+    assert ended.status == 0, ended.err
+    again = devloop(capsys, "ide", editor, "--write", "--file", str(folder))
+    assert again.status == 0 and "wrote" not in again.err
