@@ -4,27 +4,21 @@ There is no public reference of these formats. Written is what public projects c
 not be found there, such as the folders of a remote debugger for Node and Go, is left to the IDE and told in a note. In
 PyCharm's *Python Debug Server* the IDE listens: the app connects to it by pydevd-pycharm, through a port of `reverse:`.
 
-A run configuration is a file of its own, with a mark in a comment. In jsonSchemas.xml one entry is devloop's.
+A run configuration is a file of its own, with a mark in a comment.
 """
 
 from __future__ import annotations
 
-import html
-import re
 from typing import Any, Final
-from xml.parsers import expat
 
 import msgspec
 
-from devloop import errors
-from devloop.ide import debuggers, facts, jsonc, marks, plan, schemafile
+from devloop.ide import debuggers, facts, jetbrainsschema, marks, plan, schemafile, xmltext
 
 _ROOT: Final = "$PROJECT_DIR$"
 SCHEMA_PATH: Final = ".idea/devloop.schema.json"
-SCHEMAS_PATH: Final = ".idea/jsonSchemas.xml"
 
 _SHELL: Final = "ShConfigurationType"
-_COMPONENT: Final = "JsonSchemaMappingsProjectConfiguration"
 
 
 class _Run(msgspec.Struct, frozen=True):
@@ -48,7 +42,11 @@ def files(known: facts.Facts, texts: plan.Texts, schema: dict[str, Any], *, forc
         ConfigError: A file that is there is broken.
     """
     made = [_run_file(run, texts, force) for run in _runs(known)]
-    return [*made, _schemas(known, texts, force), schemafile.file(SCHEMA_PATH, texts, schema, force=force)]
+    return [
+        *made,
+        jetbrainsschema.file(known, texts, SCHEMA_PATH, force=force),
+        schemafile.file(SCHEMA_PATH, texts, schema, force=force),
+    ]
 
 
 def notes(known: facts.Facts) -> list[str]:
@@ -100,13 +98,13 @@ def _attach(known: facts.Facts, service: facts.Service, flush: str) -> _Run | No
     if attach is None:
         return None
     name = f"devloop attach to {service.name}{known.suffix}"
-    named = f'run_configuration_name="{_text(flush)}" run_configuration_type="{_SHELL}"'
+    named = f'run_configuration_name="{xmltext.attribute(flush)}" run_configuration_type="{_SHELL}"'
     before = (
         '<method v="2">',
         f'  <option name="RunConfigurationTask" enabled="true" {named} />',
         "</method>",
     )
-    where = f'host="{_text(attach.host)}" port="{attach.port}"'
+    where = f'host="{xmltext.attribute(attach.host)}" port="{attach.port}"'
     match attach.kind:
         case debuggers.Kind.NODE:
             kind = f'type="ChromiumRemoteDebugType" factoryName="Chromium Remote" {where} restartOnDisconnect="true"'
@@ -134,8 +132,8 @@ def _attach(known: facts.Facts, service: facts.Service, flush: str) -> _Run | No
 
 def _pydevd(known: facts.Facts, service: facts.Service, attach: facts.Attach) -> tuple[str, ...]:
     maps = [
-        f'      <mapping local-root="{_text(known.at(_ROOT, folder.here))}" '
-        f'remote-root="{_text(known.at(_ROOT, folder.there))}" />'
+        f'      <mapping local-root="{xmltext.attribute(known.at(_ROOT, folder.here))}" '
+        f'remote-root="{xmltext.attribute(known.at(_ROOT, folder.there))}" />'
         for folder in service.folders
     ]
     return (
@@ -153,23 +151,14 @@ def _pydevd(known: facts.Facts, service: facts.Service, attach: facts.Attach) ->
 
 
 def _options(options: dict[str, str]) -> list[str]:
-    return [f'<option name="{name}" value="{_text(value)}" />' for name, value in options.items()]
-
-
-def _text(text: str) -> str:
-    """Return a text as an attribute's value."""
-    return html.escape(_legal(text))
-
-
-def _legal(text: str) -> str:
-    """Return a text with what XML cannot hold marked as lost (XML 1.0, section 2.2)."""
-    return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
+    return [f'<option name="{name}" value="{xmltext.attribute(value)}" />' for name, value in options.items()]
 
 
 def _run_file(run: _Run, texts: plan.Texts, force: bool) -> plan.File:
     path = f".run/{run.name.replace('/', '_')}.run.xml"
     body = "\n".join(f"    {line}" for line in run.lines)
-    core = f'  <configuration default="false" name="{_text(run.name)}" {run.attributes}>\n{body}\n  </configuration>'
+    start = f'  <configuration default="false" name="{xmltext.attribute(run.name)}" {run.attributes}>'
+    core = f"{start}\n{body}\n  </configuration>"
     after = _with_mark(core)
     before = texts(path)
     if before is None or before == after or force or _is_ours(before):
@@ -185,144 +174,3 @@ def _with_mark(core: str) -> str:
 def _is_ours(text: str) -> bool:
     start, end = text.find("\n") + 1, text.rfind("\n  <!--")
     return start > 0 and end > start and text == _with_mark(text[start:end])
-
-
-# ---- the schema -----------------------------------------------------------------------------------------------------
-
-
-class _Found(msgspec.Struct):
-    """Where things stand in jsonSchemas.xml, in bytes; -1 where they are not.
-
-    Attributes:
-        project_end: Before `</project>`.
-        map_end: Before the `</map>` of the component.
-        has_component: There is one.
-        entry: Start and end of the entry of that key.
-    """
-
-    project_end: int = -1
-    map_end: int = -1
-    has_component: bool = False
-    entry: tuple[int, int] | None = None
-
-
-def _schemas(known: facts.Facts, texts: plan.Texts, force: bool) -> plan.File:
-    path = SCHEMAS_PATH
-    before = texts(path)
-    key = _legal(f"devloop.yaml{known.suffix}")
-    entry = _entry(known, key)
-    opened, closed = "    <state>\n      <map>", "      </map>\n    </state>"
-    component = f'  <component name="{_COMPONENT}">\n{opened}\n{entry}\n{closed}\n  </component>'
-    if before is None or not before.strip():
-        head = '<?xml version="1.0" encoding="UTF-8"?>\n<project version="4">\n'
-        return plan.File(path, before, f"{head}{component}\n</project>\n")
-    raw = before.encode("utf-8", "surrogatepass")
-    found = _look(raw, path, key)
-    if found.entry is not None:
-        start, end = found.entry
-        # The IDE indents in its own way when it saves.
-        same = b"".join(raw[start:end].split()) == b"".join(entry.encode("utf-8", "surrogatepass").split())
-        if same or not force:
-            return plan.File(path, before, before, () if same else (plan.kept(path, f'"{key}"'),))
-        return plan.File(path, before, _spliced(raw, start, end, entry.strip()))
-    if found.map_end >= 0:
-        return plan.File(path, before, _inserted(raw, found.map_end, entry))
-    if found.has_component or found.project_end < 0:
-        raise errors.ConfigError(
-            "it has no place for a schema that devloop knows of",
-            hint="add the schema in the IDE's settings, under JSON Schema Mappings, or move the file away",
-            code=jsonc.CODE,
-            file=path,
-        )
-    return plan.File(path, before, _inserted(raw, found.project_end, component))
-
-
-def _entry(known: facts.Facts, key: str) -> str:
-    inside = known.within
-    path = f"{inside}/devloop.yaml" if inside else "devloop.yaml"
-    return f"""\
-        <entry key="{_text(key)}">
-          <value>
-            <SchemaInfo>
-              <option name="name" value="{_text(key)}" />
-              <option name="relativePathToSchema" value="{SCHEMA_PATH}" />
-              <option name="patterns">
-                <list>
-                  <Item>
-                    <option name="path" value="{_text(path)}" />
-                  </Item>
-                </list>
-              </option>
-            </SchemaInfo>
-          </value>
-        </entry>"""
-
-
-def _spliced(raw: bytes, start: int, end: int, text: str) -> str:
-    newline = "\r\n" if b"\r\n" in raw else "\n"
-    new = text.replace("\n", newline).encode("utf-8", "surrogatepass")
-    return (raw[:start] + new + raw[end:]).decode("utf-8", "surrogatepass")
-
-
-def _inserted(raw: bytes, at: int, text: str) -> str:
-    """Return the document with lines before the line of an end tag."""
-    line = raw.rfind(b"\n", 0, at) + 1
-    if raw[line:at].strip():
-        return _spliced(raw, at, at, f"\n{text}\n")
-    return _spliced(raw, line, line, f"{text}\n")
-
-
-def _look(raw: bytes, path: str, key: str) -> _Found:
-    """Find the places in jsonSchemas.xml.
-
-    Raises:
-        ConfigError: It is no XML, or has a DOCTYPE, which an IDE's files never have.
-    """
-    found = _Found()
-    parser = expat.ParserCreate()
-    open_tags: list[str] = []
-    inside = [False]
-    started = [-1]
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        open_tags.append(name)
-        if len(open_tags) == 2 and name == "component" and attributes.get("name") == _COMPONENT:
-            inside[0] = found.has_component = True
-        if inside[0] and open_tags[2:] == ["state", "map", "entry"] and attributes.get("key") == key:
-            started[0] = parser.CurrentByteIndex
-
-    def end(name: str) -> None:
-        at = parser.CurrentByteIndex
-        if inside[0] and open_tags[2:] == ["state", "map"] and raw.startswith(b"</", at):
-            found.map_end = at
-        if started[0] >= 0 and len(open_tags) == 5:
-            behind = raw.find(b">", at) + 1
-            found.entry, started[0] = (started[0], behind), -1
-        if len(open_tags) == 2:
-            inside[0] = False
-        if len(open_tags) == 1 and name == "project" and raw.startswith(b"</", at):
-            found.project_end = at
-        open_tags.pop()
-
-    def doctype(*_: object) -> None:
-        raise _broken(path, parser, "it has a DOCTYPE")
-
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.StartDoctypeDeclHandler = doctype
-    try:
-        parser.Parse(raw, True)
-    except expat.ExpatError as error:
-        raise _broken(path, parser, f"this is not XML: {expat.ErrorString(error.code)}") from None
-    return found
-
-
-def _broken(path: str, parser: Any, message: str) -> errors.ConfigError:
-    return errors.ConfigError(
-        message,
-        hint="mend it there, or move the file away; nothing was written",
-        code=jsonc.CODE,
-        file=path,
-        line=parser.CurrentLineNumber,
-        column=parser.CurrentColumnNumber + 1,
-    )

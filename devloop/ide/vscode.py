@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
-from devloop.ide import debuggers, facts, jsonc, marks, plan, schemafile
+from devloop.ide import debuggers, facts, jsonc, jsoncedit, marks, plan, schemafile
 
 _ROOT: Final = "${workspaceFolder}"
 SCHEMA_PATH: Final = ".vscode/devloop.schema.json"
@@ -234,7 +234,7 @@ def _list_file(held: _List, texts: plan.Texts, entries: list[_Entry], suffix: st
     text, notes = before or "", []
     root = jsonc.parse(text, held.path)
     if entries and (root is None or root.child("version") is None):
-        text = jsonc.put(text, held.path, ["version"], held.version)
+        text = jsoncedit.put(text, held.path, ["version"], held.version)
     for entry in entries:
         text, note = _merged(text, held, entry, force)
         notes += [note] if note else []
@@ -261,8 +261,8 @@ def _merged(text: str, held: _List, entry: _Entry, force: bool) -> tuple[str, st
             return text, ""
         if not (force or _is_ours(node)):
             return text, plan.kept(held.path, f'"{entry.name}"')
-        return jsonc.put_item(text, held.path, [held.member], entry.value, index=index, note=mark), ""
-    return jsonc.put_item(text, held.path, [held.member], entry.value, note=mark), ""
+        return jsoncedit.put_item(text, held.path, [held.member], entry.value, index=index, note=mark), ""
+    return jsoncedit.put_item(text, held.path, [held.member], entry.value, note=mark), ""
 
 
 def _is_ours(node: jsonc.Node) -> bool:
@@ -291,4 +291,4 @@ def _settings(texts: plan.Texts, force: bool) -> plan.File:
     old = held.node.child(name) if held else None
     if old is not None and old.node.value != value and not force:
         return plan.File(path, before, text, (plan.kept(path, f'"{name}"'),))
-    return plan.File(path, before, jsonc.put(text, path, ["yaml.schemas", name], value))
+    return plan.File(path, before, jsoncedit.put(text, path, ["yaml.schemas", name], value))
