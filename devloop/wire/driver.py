@@ -122,6 +122,26 @@ class Driver:
             await self._room.wait()
         raise errors.LinkError("the link has ended")
 
+    def try_bulk(self, message: messages.Bulk) -> bool:
+        """Send a bulk message if it may be sent now; say whether it was."""
+        if not self.session.can_send(message.stream, len(message.data)):
+            return False
+        self.session.send_bulk(message)
+        self._frames.set()
+        return True
+
+    async def room(self) -> None:
+        """Wait until there may be room for what `try_bulk` has refused.
+
+        Raises:
+            LinkError: The link has ended.
+        """
+        if not self._closing.is_set():
+            self._room.clear()
+            await self._room.wait()
+        if self._closing.is_set():
+            raise errors.LinkError("the link has ended")
+
     async def can_begin(self, ops: int) -> None:
         """Wait until the peer takes another batch.
 
