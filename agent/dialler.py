@@ -120,19 +120,19 @@ class Dialler:
         Raises:
             DialError: It may not be, or is not to be had.
         """
-        found = await self._resolved(host)
+        found = await self._resolved(host, port)
         return await _connect(dialrules.decide(found, port, self._where, self._allow), host, port)
 
     def close(self) -> None:
         """Look nothing up any more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _resolved(self, host: str) -> dialrules.Resolved:
+    async def _resolved(self, host: str, port: int) -> dialrules.Resolved:
         address = dialrules.literal(host)
         if address is None and dialrules.is_localhost(host):
             both = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
             return dialrules.Resolved(host, "", "", both)
-        if address is not None and address.is_loopback:
+        if address is not None and dialrules.is_settled(address, port, self._where, self._allow):
             return dialrules.Resolved(host, "", "", (address,))
         look_up: Callable[[], dialrules.Resolved] = (
             (lambda: self._by_address(host, address)) if address is not None else (lambda: self._by_name(host))

@@ -231,6 +231,12 @@ class Resolved(msgspec.Struct, frozen=True):
     from_environment: bool = False
 
 
+def is_settled(address: Address, port: int, where: Place, allow: Sequence[Allowed]) -> bool:
+    """Say whether an address is refused or allowed whatever its name is, so that nobody needs to be asked for that."""
+    nameless = Resolved(str(address), "", "", (address,))
+    return bool(_never(address, port, where)) or not _not_allowed(nameless, address, port, where, allow)
+
+
 def decide(found: Resolved, port: int, where: Place, allow: Sequence[Allowed]) -> list[Address]:
     """Return the addresses that may be connected to, in order.
 

@@ -262,6 +262,11 @@ CODES: Final[dict[str, Code]] = {
         "The target's folder is served by another agent: another project's, or one that does not end.",
         "Stop the watch that it belongs to, or give this service a target of its own.",
     ),
+    "DL0608": Code(
+        "the agent's allow list cannot be read",
+        "What `--allow-dial`, or `allowDial` in the chart's values, lists is neither a name nor a network.",
+        "Write `*.namespace`, `service.namespace:5432`, `db.example.com`, `10.0.0.0/8:5432` or `[fd00::/8]:443`.",
+    ),
     "DL0610": Code(
         "the target cannot be written",
         "The agent is there, but a folder that it should keep in sync cannot be written.",
