@@ -33,7 +33,7 @@ class Reverse:
     def __init__(self, group: asyncio.TaskGroup, own_port: int) -> None:
         self._group = group
         self._own_port = own_port
-        self._takers: dict[int, list[asyncio.Task[None]]] = {}
+        self._takers: dict[int, list[tuple[socket.socket, asyncio.Task[None]]]] = {}
         self._carried: set[asyncio.Task[None]] = set()
         self._streams: streams.Streams | None = None
 
@@ -67,12 +67,17 @@ class Reverse:
                 hint = "ports below 1024 need a privilege that the agent does not have: use another port"
             self._streams.listening(message.number, f"port {message.port} of the pod {why}", hint)
             return
-        self._takers[message.number] = [self._group.create_task(self._accept(each, message.number)) for each in found]
+        self._takers[message.number] = [
+            (each, self._group.create_task(self._accept(each, message.number))) for each in found
+        ]
         self._streams.listening(message.number)
 
     def _close(self, number: int) -> None:
-        for task in self._takers.pop(number, ()):
+        for listening, task in self._takers.pop(number, ()):
             task.cancel()
+            # At once: the port may be wanted again by the very next message.
+            asyncio.get_running_loop().remove_reader(listening)
+            listening.close()
 
     async def _accept(self, listening: socket.socket, number: int) -> None:
         loop = asyncio.get_running_loop()

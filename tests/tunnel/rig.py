@@ -67,7 +67,14 @@ class Link:
 @contextlib.asynccontextmanager
 async def linked_to(agent: agents.Process) -> AsyncIterator[Link]:
     """Open a link; on leaving, end it."""
-    link = Link(agent, await dial.unix(agent.socket))
+    async with linked_by(agent, await dial.unix(agent.socket)) as link:
+        yield link
+
+
+@contextlib.asynccontextmanager
+async def linked_by(agent: agents.Process, connection: driver.Connection) -> AsyncIterator[Link]:
+    """The same over a connection that is there already."""
+    link = Link(agent, connection)
     async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
         link.group = group
         running = group.create_task(link.run())
