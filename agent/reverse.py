@@ -86,10 +86,9 @@ class Reverse:
                 try:
                     taken, peer = await loop.sock_accept(listening)
                 except OSError as error:
-                    if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                        continue
-                    # Those that wait keep waiting; some that are open will end.
-                    await asyncio.sleep(1.0)
+                    # Where there is no room for it, those that wait keep waiting until some that are open end.
+                    is_full = error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+                    await asyncio.sleep(1.0 if is_full else 0.01)
                     continue
                 task = self._group.create_task(self._carry(taken, number, f"{peer[0]}:{peer[1]}"))
                 self._carried.add(task)
