@@ -20,6 +20,7 @@ import msgspec
 
 from agent import dialrules
 from devloop import errors
+from devloop.core import allowlist
 from devloop.wire import pump, streams
 
 RESOLVE_TIMEOUT_S: Final = 10.0
@@ -93,7 +94,7 @@ class Dialler:
     """
 
     def __init__(
-        self, where: dialrules.Place, allow: Sequence[dialrules.Allowed], resolver: Resolver | None = None
+        self, where: dialrules.Place, allow: Sequence[allowlist.Allowed], resolver: Resolver | None = None
     ) -> None:
         self._where = where
         self._allow = tuple(allow)
@@ -172,7 +173,7 @@ class Dialler:
         return dialrules.Resolved(host, "", "", (address,))
 
 
-def from_pod(own_port: int, allow: Sequence[dialrules.Allowed]) -> Dialler:
+def from_pod(own_port: int, allow: Sequence[allowlist.Allowed]) -> Dialler:
     """Return a dialler that knows what this process can tell of its pod.
 
     Args:

@@ -21,6 +21,7 @@ from typing import Final
 import msgspec
 
 from devloop import errors
+from devloop.core import allowlist
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -57,7 +58,6 @@ _HIDING: Final = tuple(
 )
 
 _SEARCH: Final = re.compile(r"(?P<namespace>[a-z0-9]([-a-z0-9]*[a-z0-9])?)\.svc\.(?P<domain>[-a-z0-9.]+)")
-_NAME: Final = re.compile(r"(?!-)[-_a-z0-9]{1,63}(?<!-)(\.(?!-)[-_a-z0-9]{1,63}(?<!-))*")
 
 _NDOTS: Final = 5
 """What the kubelet writes: a name with fewer dots is looked for in the search domains first."""
@@ -111,54 +111,6 @@ def place(resolv_conf: str, environ: Mapping[str, str], own_port: int) -> Place:
     return Place(namespace, domain, search, services, own_port)
 
 
-# ---- the allow list --------------------------------------------------------------------------------------------------
-
-
-class Allowed(msgspec.Struct, frozen=True):
-    """One entry of the allow list; one of `network` and `name` is set.
-
-    Attributes:
-        text: As it was written.
-        network: Addresses.
-        name: A name, in which `*` as the first label stands for any one label: a full name, or `service.namespace`.
-        port: The only port; 0 for all.
-    """
-
-    text: str
-    network: str = ""
-    name: str = ""
-    port: int = 0
-
-
-def parse_allowed(text: str) -> Allowed:
-    """Return an entry of the allow list: `*.other-namespace`, `db.example.com:5432`, `10.0.0.0/8`, `[fd00::/8]:443`.
-
-    Raises:
-        AgentError: It is none.
-    """
-    found = re.fullmatch(r"\[(?P<six>[^]]+)\](:(?P<port6>\d+))?|(?P<rest>[^:]+)(:(?P<port>\d+))?", text.strip())
-    where = (found["six"] or found["rest"]) if found else text.strip()
-    port = int((found["port6"] or found["port"] or 0) if found else 0)
-    if port > 65535 or (found and "0" in (found["port6"], found["port"])):
-        raise _unreadable(text)
-    try:
-        return Allowed(text, network=str(ipaddress.ip_network(where)), port=port)
-    except ValueError:
-        name = where.lower().rstrip(".")
-        # A name of digits and dots, or with a slash, was meant to be an address.
-        if not found or not _NAME.fullmatch(name.removeprefix("*.")) or re.fullmatch(r"[\d./]+", name):
-            raise _unreadable(text) from None
-        return Allowed(text, name=name, port=port)
-
-
-def _unreadable(text: str) -> errors.AgentError:
-    return errors.AgentError(
-        f"--allow-dial: {text!r} is neither a name nor a network",
-        hint="write `*.namespace`, `service.namespace:5432`, `db.example.com`, `10.0.0.0/8:5432` or `[fd00::/8]:443`",
-        code="DL0608",
-    )
-
-
 # ---- names -----------------------------------------------------------------------------------------------------------
 
 
@@ -193,7 +145,7 @@ def candidates(host: str, where: Place) -> list[str]:
         DialError: It is no name.
     """
     name = host.lower()
-    if len(name) > 253 or not _NAME.fullmatch(name.removesuffix(".")):
+    if not allowlist.is_name(name.removesuffix(".")):
         raise errors.DialError(f"{host!r} is no name", why=errors.Refused.NAME)
     if name.endswith("."):
         return [name.removesuffix(".")]
@@ -231,13 +183,13 @@ class Resolved(msgspec.Struct, frozen=True):
     from_environment: bool = False
 
 
-def is_settled(address: Address, port: int, where: Place, allow: Sequence[Allowed]) -> bool:
+def is_settled(address: Address, port: int, where: Place, allow: Sequence[allowlist.Allowed]) -> bool:
     """Say whether an address is refused or allowed whatever its name is, so that nobody needs to be asked for that."""
     nameless = Resolved(str(address), "", "", (address,))
     return bool(_never(address, port, where)) or not _not_allowed(nameless, address, port, where, allow)
 
 
-def decide(found: Resolved, port: int, where: Place, allow: Sequence[Allowed]) -> list[Address]:
+def decide(found: Resolved, port: int, where: Place, allow: Sequence[allowlist.Allowed]) -> list[Address]:
     """Return the addresses that may be connected to, in order.
 
     Raises:
@@ -282,7 +234,7 @@ def _never(address: Address, port: int, where: Place) -> str:
     return ""
 
 
-def _not_allowed(found: Resolved, address: Address, port: int, where: Place, allow: Sequence[Allowed]) -> str:
+def _not_allowed(found: Resolved, address: Address, port: int, where: Place, allow: Sequence[allowlist.Allowed]) -> str:
     """Return why an address is beyond what is allowed; empty where it is not."""
     if address.is_loopback or found.from_environment or _is_own(found, where):
         return ""
@@ -304,7 +256,7 @@ def _is_own(found: Resolved, where: Place) -> bool:
     return bool(where.zone) and found.name.endswith(where.zone) and found.canonical.endswith(where.zone)
 
 
-def _matches(entry: Allowed, found: Resolved, address: Address, port: int, where: Place) -> bool:
+def _matches(entry: allowlist.Allowed, found: Resolved, address: Address, port: int, where: Place) -> bool:
     if entry.port and entry.port != port:
         return False
     if entry.network:

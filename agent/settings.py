@@ -10,7 +10,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from agent import dialrules, roots
+from agent import roots
+from devloop import errors
+from devloop.core import allowlist
 
 
 def _port(text: str) -> int:
@@ -41,7 +43,7 @@ class Settings(msgspec.Struct, frozen=True):
     target: str = ""
     lifeline: bool = False
     launcher: str = ""
-    allow_dial: tuple[dialrules.Allowed, ...] = ()
+    allow_dial: tuple[allowlist.Allowed, ...] = ()
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -88,5 +90,12 @@ def from_arguments(arguments: argparse.Namespace) -> Settings:
         target=arguments.target,
         lifeline=arguments.lifeline,
         launcher=arguments.launcher,
-        allow_dial=tuple(dialrules.parse_allowed(text) for text in arguments.allow_dial),
+        allow_dial=_allowed(arguments.allow_dial),
     )
+
+
+def _allowed(texts: Sequence[str]) -> tuple[allowlist.Allowed, ...]:
+    try:
+        return tuple(allowlist.parse(text) for text in texts)
+    except ValueError as error:
+        raise errors.AgentError(f"--allow-dial: {error}", hint=allowlist.HINT, code="DL0608") from None

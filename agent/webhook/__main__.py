@@ -51,7 +51,7 @@ async def _run(told: settings.Settings) -> None:
             context = authority.fresh_context()
             look = _look(api, told, functools.partial(authority.load, context))
             await look()
-        chart = mutation.Chart(told.agent_image, request.KubeVersion(version.major, version.minor))
+        chart = mutation.Chart(told.agent_image, request.KubeVersion(version.major, version.minor), told.allow_dial)
         runner = web.AppRunner(server.Webhook(api, chart).app(), access_log=None, shutdown_timeout=_STOP_S)
         await runner.setup()
         try:

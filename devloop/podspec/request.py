@@ -112,8 +112,10 @@ class Platform(msgspec.Struct, frozen=True):
         agent_image: The agent's image, the same version as this devloop.
         version: The server that the pod is for.
         claim_templates: Volumes that a StatefulSet's `volumeClaimTemplates` bring.
+        allow_dial: What agents may dial besides the pod and its namespace (`devloop.core.allowlist`).
     """
 
     agent_image: str
     version: KubeVersion = KubeVersion(*_NATIVE)
     claim_templates: frozenset[str] = frozenset()
+    allow_dial: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 Every open stream may have `own_bytes` under way whatever the others do, so a stream whose reader stands still takes
 nothing from another, and any number of them never stop one that is read. Beyond that there is a pool for all, of
 which a stream may hold at most as much as it leaves free: one alone has half of it, and each further one half of what
-is left. So the receiver keeps at most `max_open * own_bytes + shared_bytes`, which `messages.StreamLimits` says.
+is left. So the receiver keeps at most `own_bytes` for each open stream, and `shared_bytes` (`messages.StreamLimits`).
 
 The same arithmetic serves sender and receiver. What the sender believes to be under way is never less than what the
 receiver keeps, so what the one allows the other accepts.

@@ -86,7 +86,9 @@ class Streams:
         self._first = {True: own_first, False: own_first ^ 1}
         self._newest = {here: first - 2 for here, first in self._first.items()}
         self._own = own
-        self._max_open = {True: min(own.max_open, peer.max_open), False: own.max_open}
+        # how many each side has opened, and may have: what both open at the same time must not be too many
+        self._open = {True: 0, False: 0}
+        self._max_open = {True: peer.max_open, False: own.max_open}
         self._link = link
         self._streams: dict[int, _Stream] = {}
         self._out = pool.Pool(peer)
@@ -108,7 +110,7 @@ class Streams:
 
     def can_open(self) -> bool:
         """Say whether this side may open another stream now."""
-        return len(self._streams) < self._max_open[True]
+        return self._open[True] < self._max_open[True]
 
     @property
     def held_bytes(self) -> int:
@@ -291,8 +293,7 @@ class Streams:
             raise errors.LocalProtocolError(f"stream {number} instead of {self.next_number}", where="stream")
         if not self.can_open():
             raise errors.LocalProtocolError(f"more than {self._max_open[True]} streams", where="stream")
-        self._newest[True] = number
-        self._streams[number] = _Stream(opened_here=True)
+        self._add(number, opened_here=True)
 
     def _answer(self, message: messages.Dialled) -> None:
         stream = self._streams.get(message.stream)
@@ -319,10 +320,19 @@ class Streams:
         newest = self._newest[False]
         if number <= newest or (number - newest) % 2:
             raise errors.RemoteProtocolError(f"stream {number} is opened after {newest}", where="stream")
-        if len(self._streams) >= self._max_open[False]:
+        if self._open[False] >= self._max_open[False]:
             raise errors.RemoteProtocolError(f"more than {self._max_open[False]} streams", where="stream")
-        self._newest[False] = number
-        self._streams[number] = _Stream(opened_here=False)
+        self._add(number, opened_here=False)
+
+    def _add(self, number: int, *, opened_here: bool) -> None:
+        self._newest[opened_here] = number
+        self._open[opened_here] += 1
+        self._streams[number] = _Stream(opened_here)
+
+    def _remove(self, number: int) -> _Stream:
+        stream = self._streams.pop(number)
+        self._open[stream.opened_here] -= 1
+        return stream
 
     def _known(self, number: int, where: str) -> _Stream | None:
         """Return a stream, or None where it is gone.
@@ -380,17 +390,17 @@ class Streams:
         """Decide whether what waits to be given back must wait no longer."""
         if stream.got_eof and stream.waiting == stream.held:
             self._ended += 1
-        crowded = len(self._streams) + _ENDED_STREAMS >= self._max_open[False]
+        crowded = self._open[stream.opened_here] + _ENDED_STREAMS >= self._max_open[stream.opened_here]
         self._due = (
             self._due or stream.waiting * 2 >= self._own.own_bytes or self._ended >= (1 if crowded else _ENDED_STREAMS)
         )
 
     def _drop(self, number: int) -> None:
         """Forget a stream with everything that it holds."""
-        stream = self._streams.pop(number)
+        stream = self._remove(number)
         self._out.give_back(stream.in_flight, stream.in_flight)
         self._in.give_back(stream.held, stream.held)
 
     def _forget_if_done(self, number: int, stream: _Stream) -> None:
         if stream.is_done:
-            del self._streams[number]
+            self._remove(number)

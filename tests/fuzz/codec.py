@@ -94,7 +94,7 @@ def one_carrying_session(raw: bytes) -> None:
         subject.half.events()
         while subject.half.next_frame() is not None:
             pass
-        assert subject.half.closed or len(subject.half.streams) <= messages.StreamLimits().max_open
+        assert subject.half.closed or len(subject.half.streams) <= 2 * messages.StreamLimits().max_open
 
 
 def one_delta(raw: bytes) -> None:

@@ -22,7 +22,7 @@ from tests.protocol import playbook
 from tests.protocol.test_both_halves import DAMAGE, Line
 
 LIMITS = messages.StreamLimits(max_open=16, own_bytes=1 << 16, shared_bytes=1 << 20)
-BOUND = LIMITS.max_open * LIMITS.own_bytes + LIMITS.shared_bytes
+BOUND = 2 * LIMITS.max_open * LIMITS.own_bytes + LIMITS.shared_bytes
 
 
 class Shell:
@@ -61,10 +61,12 @@ class Streams(RuleBasedStateMachine):
         self.shells = (self.laptop, self.agent)
         self.to_agent, self.to_laptop = Line(), Line()
         self.now_s = 0.0
+        self.whole = True
 
-    @initialize()
-    def begin(self) -> None:
-        """Begin with an open session."""
+    @initialize(whole=st.booleans())
+    def begin(self, whole: bool) -> None:
+        """Begin with an open session, on a line that stays whole or does not: else hardly any would."""
+        self.whole = whole
         self.pair.open()
 
     # ---- what shells do --------------------------------------------------------------------------------------
@@ -168,7 +170,7 @@ class Streams(RuleBasedStateMachine):
                     shell.half.receive(line.frames.popleft(), self.now_s)
             self._watch()
 
-    @precondition(lambda self: not (self.laptop.end or self.agent.end))
+    @precondition(lambda self: not (self.whole or self.laptop.end or self.agent.end))
     @rule(how=DAMAGE, there=st.booleans(), where=st.integers(0, 50), bit=st.integers(0, 5000))
     def damage(self, how: str, there: bool, where: int, bit: int) -> None:
         """Damage the line."""
@@ -202,7 +204,7 @@ class Streams(RuleBasedStateMachine):
         for shell in self.shells:
             assert shell.half.streams.held_bytes <= BOUND
             assert shell.half.streams.in_flight_bytes <= BOUND
-            assert len(shell.half.streams) <= LIMITS.max_open
+            assert len(shell.half.streams) <= 2 * LIMITS.max_open
 
     def teardown(self) -> None:
         """On a whole line everything arrives in the end, and nothing stays under way."""
@@ -225,10 +227,13 @@ class Streams(RuleBasedStateMachine):
         for _ in range(20):
             self._drain()
         for shell in self.shells:
-            # 16 streams are all that may be open here: so nothing waits for company.
+            # Of 16 streams that may be opened each is missed: so nothing waits for company.
             assert len(shell.half.streams) == 0
             assert shell.half.streams.held_bytes == shell.half.streams.in_flight_bytes == 0
-            assert shell.half.statistics().queued_bytes == 0
+            figures = shell.half.statistics()
+            assert figures.queued_bytes == 0
+            # what was dropped before it left does not count as under way for ever
+            assert figures.in_flight_bytes < 64 * 1024
 
     def _drain(self) -> None:
         for _ in range(10_000):

@@ -35,10 +35,10 @@ class Proof(BaseMessage, frozen=True, array_like=True, gc=False, tag=2):
 class StreamLimits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How much of byte streams a side is ready to receive; apart from all else, so that neither takes from the other.
 
-    The bound of what it keeps in memory is `max_open * own_bytes + shared_bytes`: 48 MiB.
+    The bound of what it keeps in memory is `2 * max_open * own_bytes + shared_bytes`: 80 MiB.
 
     Attributes:
-        max_open: Streams that may be open at once, whoever opened them.
+        max_open: Streams that the other side may have opened and that are not gone.
         own_bytes: Credit that each stream has to itself, whatever the others do.
         shared_bytes: Credit beyond that, for all together: each may have at most as much of it as it leaves free.
     """

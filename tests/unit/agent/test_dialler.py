@@ -12,6 +12,7 @@ import pytest
 
 from agent import dialler, dialrules
 from devloop import errors
+from devloop.core import allowlist
 
 ZONE = "team.svc.cluster.local"
 
@@ -52,7 +53,7 @@ def listening(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
 
 def make(names: Names, *allow: str, own_port: int = 0, services: dict[str, str] | None = None) -> dialler.Dialler:
     where = dialrules.Place("team", "cluster.local", (ZONE, "svc.cluster.local"), services or {}, own_port)
-    return dialler.Dialler(where, [dialrules.parse_allowed(text) for text in allow], names)
+    return dialler.Dialler(where, [allowlist.parse(text) for text in allow], names)
 
 
 @contextlib.asynccontextmanager

@@ -108,6 +108,9 @@ def test_the_webhook_understands_its_command_line() -> None:
     assert ("Service", place.service) in objects and ("Secret", place.secret) in objects
     assert ("MutatingWebhookConfiguration", place.configuration) in objects and place.namespace == NAMESPACE
     assert settings.parse(container(certManager=True)["args"]).tls_dir == "/tls"
+    assert told.allow_dial == ()
+    listed = ["*.other", "[fd00::/8]:443", "10.0.0.0/8:5432"]
+    assert settings.parse(container(allowDial=listed)["args"]).allow_dial == tuple(listed)
 
 
 def test_cert_managers_secret_is_mounted_where_it_is_looked_for() -> None:

@@ -232,6 +232,15 @@ def test_there_are_not_too_many() -> None:
         ends.agent.received(messages.Dial(ends.laptop.next_number, "db", 1))
 
 
+def test_what_both_sides_open_at_the_same_time_is_not_too_many() -> None:
+    ends = Ends(messages.StreamLimits(max_open=16))
+    for _ in range(16):
+        ends.open()
+    accepted = messages.Accepted(ends.agent.next_number, 0, "peer")
+    ends.agent.sending(accepted)
+    assert ends.laptop.received(accepted)
+
+
 def test_more_than_the_credit_is_an_error() -> None:
     ends = Ends()
     number = ends.open()
