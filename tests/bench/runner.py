@@ -23,13 +23,15 @@ from tests.bench.scenarios import (
     plan,
     save,
     thousand,
+    tunnel,
     warm_start,
 )
 
 Scenario = Callable[[plan.Plan], list[report.Figure]]
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
-    each.NAME: each.run for each in (save, thousand, first_sync, warm_start, big_file, delta, hundred_k, curve, idle)
+    each.NAME: each.run
+    for each in (save, thousand, first_sync, warm_start, big_file, delta, hundred_k, curve, idle, tunnel)
 }
 
 # Only by name: it needs a cluster, and starts one.
