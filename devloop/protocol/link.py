@@ -193,6 +193,11 @@ class Link:
         share = self.outgoing.link.window_bytes // 4 - 2 * messages.FRAME_COST_BYTES
         return min(messages.MAX_DATA_BYTES, share)
 
+    @property
+    def has_frames(self) -> bool:
+        """There is something to send, or to be said."""
+        return bool(self.outbox) or self._keepalive.owes_pong or self.incoming.due or self.streams.due
+
     def queue_due(self) -> None:
         """Queue the `Pong` and the `Credit` that this side owes."""
         pong = self._keepalive.take_pong()

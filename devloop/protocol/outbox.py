@@ -44,6 +44,9 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._control) + sum(len(lane) for lane in self._lanes.values())
 
+    def __bool__(self) -> bool:
+        return bool(self._control or self._lanes)
+
     def put(self, item: Item, stream: int | None) -> None:
         """Queue a message.
 

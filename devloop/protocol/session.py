@@ -223,6 +223,11 @@ class Session(abc.ABC):
         """
         return self.closed or self._link.streams.is_urgent(stream, size + messages.FRAME_COST_BYTES)
 
+    @property
+    def has_frames(self) -> bool:
+        """`next_frame` has something to send."""
+        return self._link.has_frames
+
     def next_frame(self, now_s: float | None = None) -> bytes | None:
         """Return the next frame to send, or None.
 

@@ -161,7 +161,7 @@ class Driver:
     def consumed(self, stream: int, cost: int) -> None:
         """Give back credit for bulk that has been dealt with: `messages.cost` of what came."""
         self.session.consumed(stream, cost)
-        self._frames.set()
+        self._wake_writer()
 
     def close(self, bye: messages.Bye) -> None:
         """Say goodbye, and end the link once that is sent."""
@@ -234,8 +234,13 @@ class Driver:
                     self._hand_out_one(event)
         finally:
             self._handing_out = False
-        self._frames.set()
+        self._wake_writer()
         self._room.set()
+
+    def _wake_writer(self) -> None:
+        """Let the writer go on where there is something for it: on a busy link most of what comes needs no answer."""
+        if self.session.has_frames or self.session.closed:
+            self._frames.set()
 
     def _hand_out_one(self, event: session.Event) -> None:
         if isinstance(event, session.Closed):
