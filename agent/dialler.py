@@ -26,6 +26,12 @@ from devloop.wire import pump, streams
 RESOLVE_TIMEOUT_S: Final = 10.0
 """The resolver's own patience is 5 s for each server, twice (resolv.conf(5))."""
 
+VARIABLE_AFTER_S: Final = 1.0
+"""So long the DNS may take for a name that the agent's environment knows as well."""
+
+SILENT_DNS_S: Final = 60.0
+"""So long a DNS that did not answer is not asked for what the environment knows."""
+
 CONNECT_TIMEOUT_S: Final = 10.0
 """For all addresses together."""
 
@@ -84,6 +90,10 @@ class System:
             return ""
 
 
+class _SilentError(errors.DialError):
+    """The DNS does not answer, or cannot."""
+
+
 class Dialler:
     """Connects to what may be dialled.
 
@@ -100,6 +110,7 @@ class Dialler:
         self._allow = tuple(allow)
         self._resolver: Resolver = resolver or System()
         self._threads = ThreadPoolExecutor(RESOLVERS, "resolve")
+        self._silent_until_s = 0.0
 
     async def serve(self, call: streams.Call) -> None:
         """Make the connection that a call asks for, and carry it to its end; see `streams.Handler`.
@@ -135,18 +146,38 @@ class Dialler:
             return dialrules.Resolved(host, "", "", both)
         if address is not None and dialrules.is_settled(address, port, self._where, self._allow):
             return dialrules.Resolved(host, "", "", (address,))
-        look_up: Callable[[], dialrules.Resolved] = (
-            (lambda: self._by_address(host, address)) if address is not None else (lambda: self._by_name(host))
-        )
+        if address is None:
+            return await self._named(host)
+        return await self._looked_up(host, lambda: self._by_address(host, address), RESOLVE_TIMEOUT_S)
+
+    async def _named(self, host: str) -> dialrules.Resolved:
+        """Look a name up: in the DNS, and where that does not know it or is not there, in the agent's environment."""
+        known = dialrules.service_variable(host, self._where)
+        loop = asyncio.get_running_loop()
+        if not known:
+            return await self._looked_up(host, lambda: self._by_name(host), RESOLVE_TIMEOUT_S)
+        if loop.time() >= self._silent_until_s:
+            try:
+                return await self._looked_up(host, lambda: self._by_name(host), VARIABLE_AFTER_S)
+            except _SilentError:
+                self._silent_until_s = loop.time() + SILENT_DNS_S
+            except errors.DialError:
+                # The name is well formed: the DNS does not know it, and the kubelet did when the pod started.
+                pass
+        return dialrules.Resolved(host, "", "", (_address(known),), from_environment=True)
+
+    async def _looked_up(
+        self, host: str, look_up: Callable[[], dialrules.Resolved], timeout_s: float
+    ) -> dialrules.Resolved:
         try:
-            async with asyncio.timeout(RESOLVE_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
         except TimeoutError:
-            raise errors.DialError(
-                f"the pod's DNS does not answer for {host} within {RESOLVE_TIMEOUT_S:.0f} s", why=errors.Refused.NAME
+            raise _SilentError(
+                f"the pod's DNS does not answer for {host} within {timeout_s:.0f} s", why=errors.Refused.NAME
             ) from None
         except OSError as error:
-            raise errors.DialError(
+            raise _SilentError(
                 f"the pod's DNS cannot tell what {host} is: {error.strerror or error}", why=errors.Refused.NAME
             ) from error
 
@@ -155,9 +186,6 @@ class Dialler:
             answer = self._resolver.addresses(name)
             if answer is not None and answer.addresses:
                 return dialrules.Resolved(host, name, answer.canonical, tuple(map(_address, answer.addresses)))
-        known = dialrules.service_variable(host, self._where)
-        if known:
-            return dialrules.Resolved(host, "", "", (_address(known),), from_environment=True)
         raise errors.DialError(f"the pod does not know the name {host}", why=errors.Refused.NAME)
 
     def _by_address(self, host: str, address: dialrules.Address) -> dialrules.Resolved:
@@ -212,7 +240,7 @@ async def _connect(addresses: Sequence[dialrules.Address], host: str, port: int)
 
 async def _connect_one(address: dialrules.Address, port: int) -> socket.socket:
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    made = socket.socket(family, socket.SOCK_STREAM)
     try:
         made.setblocking(False)
         await asyncio.get_running_loop().sock_connect(made, (str(address), port))

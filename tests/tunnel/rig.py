@@ -28,12 +28,13 @@ class Link:
     Attributes:
         streams: Its byte streams.
         driver: Its driver.
-        agent: The process at the other end.
+        agent: The process at the other end, where it is one of this machine.
     """
 
-    def __init__(self, agent: agents.Process, connection: driver.Connection) -> None:
-        half = laptop.LaptopSession(agent.key, secrets.token_bytes(32), asyncio.get_running_loop().time())
-        self.agent = agent
+    def __init__(self, key: bytes, connection: driver.Connection, to: str) -> None:
+        half = laptop.LaptopSession(key, secrets.token_bytes(32), asyncio.get_running_loop().time())
+        self.to = to
+        self.agent: agents.Process
         self.streams: streams.Streams
         self.driver = driver.Driver(half, connection, self._on_event)
         self.group: asyncio.TaskGroup | None = None
@@ -53,7 +54,8 @@ class Link:
         if self.opened.is_set() and self.streams.take(event):
             return
         if isinstance(event, messages.AgentHello):
-            self.driver.send(linked.hello(secrets.token_hex(4), epoch=event.epoch + 1))
+            syncs = (messages.SyncSpec(self.to),)
+            self.driver.send(linked.hello(secrets.token_hex(4), epoch=event.epoch + 1, syncs=syncs))
         elif isinstance(event, session.Opened):
             assert version.STREAMS in event.features
             assert self.group is not None
@@ -67,14 +69,15 @@ class Link:
 @contextlib.asynccontextmanager
 async def linked_to(agent: agents.Process) -> AsyncIterator[Link]:
     """Open a link; on leaving, end it."""
-    async with linked_by(agent, await dial.unix(agent.socket)) as link:
+    async with linked_by(agent.key, await dial.unix(agent.socket)) as link:
+        link.agent = agent
         yield link
 
 
 @contextlib.asynccontextmanager
-async def linked_by(agent: agents.Process, connection: driver.Connection) -> AsyncIterator[Link]:
+async def linked_by(key: bytes, connection: driver.Connection, to: str = "/r") -> AsyncIterator[Link]:
     """The same over a connection that is there already."""
-    link = Link(agent, connection)
+    link = Link(key, connection, to)
     async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
         link.group = group
         running = group.create_task(link.run())

@@ -352,7 +352,7 @@ async def test_a_port_of_the_pod_leads_to_the_laptop(tmp_path: Path) -> None:
 async def test_an_agent_on_a_port_does_not_dial_itself(tmp_path: Path) -> None:
     with agents.running(tmp_path, port=True) as agent:
         connection = await agents_link(agent)
-        async with rig.linked_by(agent, connection) as link:
+        async with rig.linked_by(agent.key, connection) as link:
             for host in ("127.0.0.1", "localhost", "127.0.0.5"):
                 with pytest.raises(errors.DialError, match="agent's own") as caught:
                     await link.dial(agent.port, host)

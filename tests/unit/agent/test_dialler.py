@@ -156,6 +156,36 @@ async def test_a_service_is_dialled_by_its_variable_where_there_is_no_dns() -> N
             pass
 
 
+@pytest.mark.parametrize("fails", [True, False])
+async def test_a_dns_that_is_not_there_is_asked_once_for_what_the_environment_knows(
+    monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    monkeypatch.setattr(dialler, "VARIABLE_AFTER_S", 0.05)
+    names = Names()
+    names.error = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution") if fails else None
+    names.hold = None if fails else threading.Event()
+    subject = make(names, services={"DB": "127.0.0.2"})
+    try:
+        with listening("127.0.0.2") as port:
+            for _ in range(3):
+                made, _ = await subject.connect("db", port)
+                made.close()
+    finally:
+        if names.hold is not None:
+            names.hold.set()
+        subject.close()
+    assert names.asked[0] == f"db.{ZONE}"
+    assert len([each for each in names.asked if each == f"db.{ZONE}"]) == 1
+
+
+async def test_what_the_dns_knows_is_believed_before_the_environment() -> None:
+    """The variable is from when the pod started: another service may have that address now."""
+    with listening("127.0.0.3") as port:
+        names = Names(**{f"db.{ZONE}": ("127.0.0.3",)})
+        async with connected(make(names, services={"DB": "127.0.0.2"}), "db", port) as address:
+            assert address == f"127.0.0.3:{port}"
+
+
 async def test_an_address_counts_by_its_name_only_where_the_name_has_it() -> None:
     """Whoever owns an address writes its reverse name as they like."""
     lying = Names(**{f"db.{ZONE}": ("10.1.1.1",)})
