@@ -8,191 +8,23 @@ Both sides use this over their `wire.driver`. One `Streams` belongs to one link 
 
 The laptop's side opens streams by `dial`, and is a `channel.Carrier`; by `listen` it has the agent listen on a port of
 the pod. The side that is asked to connect gets a `Call`: its handler connects, then `accept`s, or raises `DialError`.
-What is open is a `channel.Channel`.
+What is open is a `stream.Stream`, which is a `channel.Channel`.
 
-Nothing here waits while it takes an event, so streams never hold up the link's reader: what has come waits in its
-stream, within the credit that the stream has. Credit is given back only for what was taken. Where the link has no
-room, streams take turns; what is urgent (`devloop.protocol.streams`) passes those that wait.
+Nothing here waits while it takes an event, so streams never hold up the link's reader.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final, cast
+from typing import Final
 
 from devloop import errors
 from devloop.protocol import messages, session
-from devloop.wire import driver
-
-READ_BYTES: Final = 256 * 1024
-"""`Stream.read` joins what has come in small pieces up to this much."""
+from devloop.wire import driver, stream
 
 LISTEN_TIMEOUT_S: Final = 10.0
 """How long the agent may take to listen."""
-
-_LINK_ENDED: Final = "the link has ended"
-
-
-class Stream:
-    """One open stream, a `channel.Channel`; made by `Streams` only.
-
-    Attributes:
-        address: What the other side is connected to, for people; empty where it did not say.
-    """
-
-    def __init__(self, owner: Streams, link: driver.Driver, turn: asyncio.Lock, number: int) -> None:
-        self.address = ""
-        self._owner = owner
-        self._link = link
-        self._turn = turn
-        self._number = number
-        self._inbox: deque[bytes] = deque()
-        self._taken = 0
-        self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
-        self._got_eof = self._said_eof = False
-        self._broken = ""
-        self._watching: asyncio.Future[None] | None = None
-
-    # ---- channel.Channel -------------------------------------------------------------------------------------
-
-    async def read(self) -> bytes:
-        """Return the next bytes, at most `READ_BYTES`; empty at the end of the other side's way.
-
-        Raises:
-            ConnectionResetError: The stream was reset, or the link has ended.
-        """
-        if self._taken:
-            self._link.consumed(self._number, self._taken)
-            self._taken = 0
-        while not self._inbox and not self._got_eof and not self._broken:
-            self._reader = asyncio.get_running_loop().create_future()
-            await self._reader
-        if self._broken:
-            raise ConnectionResetError(self._broken)
-        return self._next() if self._inbox else b""
-
-    async def write(self, data: bytes | memoryview) -> None:
-        """Send bytes; wait while the stream has no credit or the link no room.
-
-        Raises:
-            ConnectionResetError: The stream was reset, or the link has ended.
-        """
-        left = memoryview(data)
-        while left:
-            self._require_open()
-            size = self._link.session.stream_room(self._number, len(left))
-            if not size:
-                self._writer = asyncio.get_running_loop().create_future()
-                await self._writer
-            elif self._may_pass(size) and self._link.try_bulk(_data(self._number, left[:size])):
-                left = left[size:]
-            else:
-                left = left[await self._in_turn(left) :]
-
-    async def write_eof(self) -> None:
-        """End this side's way; does nothing when it has ended.
-
-        Raises:
-            ConnectionResetError: The stream was reset, or the link has ended.
-        """
-        if not self._said_eof:
-            self._require_open()
-            self._said_eof = True
-            self._link.send(messages.Eof(self._number))
-            self._forget_if_done()
-
-    def reset(self, why: str = "") -> None:
-        """End both ways at once, and tell the other side; does nothing on a stream that has ended."""
-        if not self._broken and not self.is_complete:
-            # A stream that has ended both ways may still have its credit in what nobody will read.
-            self._link.send(messages.Reset(self._number, why[: messages.MAX_WORDS_CHARS]))
-            self.break_off("the stream was reset")
-
-    # ---- for Streams -----------------------------------------------------------------------------------------
-
-    @property
-    def is_complete(self) -> bool:
-        """Both ways have ended, and everything that came was taken."""
-        return self._said_eof and self._got_eof and not self._inbox
-
-    def take_data(self, data: bytes) -> None:
-        """Keep bytes that came until they are read."""
-        self._inbox.append(data)
-        self._wake_reader()
-
-    def take_eof(self) -> None:
-        """Take up that the other side's way has ended."""
-        self._got_eof = True
-        self._forget_if_done()
-        self._wake_reader()
-
-    def take_grant(self) -> None:
-        """Take up that there may be credit again."""
-        if self._writer is not None and not self._writer.done():
-            self._writer.set_result(None)
-
-    def break_off(self, why: str) -> None:
-        """Take up that the stream is gone: reading and writing raise from now on, and nothing is kept."""
-        self._broken = self._broken or why
-        self._inbox.clear()
-        self._taken = 0
-        self._owner.forget(self._number)
-        self._wake_reader()
-        self.take_grant()
-        if self._watching is not None and not self._watching.done():
-            self._watching.set_result(None)
-
-    def watch(self, waiting: asyncio.Future[None]) -> None:
-        """Set a future when the stream is reset, for somebody who waits for something else meanwhile; see `pump`."""
-        self._watching = waiting
-        if self._broken and not waiting.done():
-            waiting.set_result(None)
-
-    # ---- its own ---------------------------------------------------------------------------------------------
-
-    def _next(self) -> bytes:
-        data = self._inbox.popleft()
-        self._taken = len(data) + messages.FRAME_COST_BYTES
-        if not self._inbox or len(data) + len(self._inbox[0]) > READ_BYTES:
-            return data
-        parts, size = [data], len(data)
-        while self._inbox and size + len(self._inbox[0]) <= READ_BYTES:
-            parts.append(self._inbox.popleft())
-            size += len(parts[-1])
-        self._taken = size + len(parts) * messages.FRAME_COST_BYTES
-        return b"".join(parts)
-
-    def _may_pass(self, size: int) -> bool:
-        """Say whether a message need not queue behind the streams that wait for room."""
-        return not self._turn.locked() or self._link.session.is_stream_urgent(self._number, size)
-
-    async def _in_turn(self, data: memoryview) -> int:
-        """Wait for this stream's turn and for room on the link, and send one message; return how much it holds."""
-        async with self._turn:
-            while True:
-                self._require_open()
-                size = self._link.session.stream_room(self._number, len(data))
-                if not size or self._link.try_bulk(_data(self._number, data[:size])):
-                    return size
-                try:
-                    await self._link.room()
-                except errors.LinkError as error:
-                    raise ConnectionResetError(_LINK_ENDED) from error
-
-    def _require_open(self) -> None:
-        if self._broken or self._said_eof or self._link.closed:
-            raise ConnectionResetError(self._broken or (_LINK_ENDED if self._link.closed else "this way has ended"))
-
-    def _wake_reader(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
-
-    def _forget_if_done(self) -> None:
-        if self._said_eof and self._got_eof:
-            self._owner.forget(self._number)
 
 
 class Call:
@@ -204,16 +36,16 @@ class Call:
         peer: Who has connected to the listener, for people; empty where it was none.
     """
 
-    def __init__(self, owner: Streams, stream: Stream, number: int, host: str, port: int, peer: str) -> None:
+    def __init__(self, owner: Streams, opened: stream.Stream, number: int, host: str, port: int, peer: str) -> None:
         self.host = host
         self.port = port
         self.peer = peer
         self._owner = owner
-        self._stream = stream
+        self._stream = opened
         self._number = number
         self._answered = False
 
-    def accept(self, address: str = "") -> Stream:
+    def accept(self, address: str = "") -> stream.Stream:
         """Say that the connection is made, and return the stream.
 
         Args:
@@ -274,7 +106,7 @@ class Streams:
         self._on_dial = on_dial
         self._on_listen = on_listen
         self._turn = asyncio.Lock()
-        self._streams: dict[int, Stream] = {}
+        self._streams: dict[int, stream.Stream] = {}
         self._answers: dict[int, asyncio.Future[messages.Dialled]] = {}
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._listeners: dict[int, tuple[int, Handler]] = {}
@@ -285,7 +117,7 @@ class Streams:
 
     # ---- opening ---------------------------------------------------------------------------------------------
 
-    async def dial(self, host: str, port: int, *, timeout_s: float) -> Stream:
+    async def dial(self, host: str, port: int, *, timeout_s: float) -> stream.Stream:
         """Have the agent connect, and return the stream; see `channel.Carrier`.
 
         Raises:
@@ -296,7 +128,7 @@ class Streams:
             raise errors.DialError(f"{host[:80]!r} is not a name", why=errors.Refused.NAME)
         return await self._open(lambda number: messages.Dial(number, host, port), f"{host}:{port}", timeout_s)
 
-    async def announce(self, listener: int, peer: str, *, timeout_s: float) -> Stream:
+    async def announce(self, listener: int, peer: str, *, timeout_s: float) -> stream.Stream:
         """Hand a connection that a listener took to the laptop, and return the stream; see `dial` (the agent)."""
         return await self._open(lambda number: messages.Accepted(number, listener, peer), "the laptop", timeout_s)
 
@@ -374,21 +206,17 @@ class Streams:
         """Take up that the link has ended: reset every stream, at once. Does nothing twice."""
         for answer in self._answers.values():
             if not answer.done():
-                answer.set_exception(errors.LinkError(_LINK_ENDED))
+                answer.set_exception(errors.LinkError(stream.LINK_ENDED))
         for listening in self._listening.values():
             if not listening.done():
-                listening.set_exception(errors.LinkError(_LINK_ENDED))
-        for stream in list(self._streams.values()):
-            stream.break_off(_LINK_ENDED)
+                listening.set_exception(errors.LinkError(stream.LINK_ENDED))
+        for one in list(self._streams.values()):
+            one.break_off(stream.LINK_ENDED)
         for task in self._calls.values():
             task.cancel()
         self._listeners.clear()
 
     # ---- for its parts ---------------------------------------------------------------------------------------
-
-    def forget(self, number: int) -> None:
-        """Forget a stream of which nothing more can come."""
-        self._streams.pop(number, None)
 
     def answer(self, message: messages.Dialled) -> None:
         """Answer a call; of a stream that is gone nobody waits for it."""
@@ -409,7 +237,7 @@ class Streams:
 
     async def _open(
         self, make: Callable[[int], messages.Dial | messages.Accepted], where: str, timeout_s: float
-    ) -> Stream:
+    ) -> stream.Stream:
         self._require_link()
         account = self._link.session.streams
         if not account.can_open():
@@ -417,7 +245,7 @@ class Streams:
                 f"{len(account)} connections are open already", hint="close some", why=errors.Refused.LIMIT
             )
         number = account.next_number
-        stream = self._streams[number] = Stream(self, self._link, self._turn, number)
+        opened = self._new(number)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         told: messages.Dialled | None = None
         try:
@@ -429,43 +257,50 @@ class Streams:
         finally:
             del self._answers[number]
             if told is None:
-                stream.reset("nobody waits for it any more")
+                opened.reset("nobody waits for it any more")
         if told.why:
-            stream.break_off("the connection was refused")
+            opened.break_off("the connection was refused")
             raise errors.DialError(told.message, hint=told.hint, why=_kind(told.why))
-        stream.address = told.address
-        return stream
+        opened.address = told.address
+        return opened
+
+    def _new(self, number: int) -> stream.Stream:
+        made = self._streams[number] = stream.Stream(self._link, self._turn, number, self._forget)
+        return made
 
     def _answered(self, message: messages.Dialled) -> None:
         answer = self._answers.get(message.stream)
         if answer is not None and not answer.done():
             answer.set_result(message)
 
-    def _of(self, number: int) -> Stream:
-        stream = self._streams.get(number)
-        if stream is None:
+    def _forget(self, number: int) -> None:
+        self._streams.pop(number, None)
+
+    def _of(self, number: int) -> stream.Stream:
+        found = self._streams.get(number)
+        if found is None:
             raise errors.LocalProtocolError(f"stream {number} is open and nobody has it", where="stream")
-        return stream
+        return found
 
     def _reset(self, message: messages.Reset) -> None:
         answer = self._answers.get(message.stream)
         if answer is not None and not answer.done():
             answer.set_result(messages.Dialled(message.stream, errors.Refused.UNREACHABLE, message.why or "reset"))
-        stream = self._streams.get(message.stream)
-        if stream is not None:
-            stream.break_off(f"the other side has reset the stream: {message.why}")
+        found = self._streams.get(message.stream)
+        if found is not None:
+            found.break_off(f"the other side has reset the stream: {message.why}")
         if message.stream in self._calls:
             self._calls[message.stream].cancel()
 
     def _called(self, number: int, host: str, port: int, peer: str, handler: Handler | None) -> None:
-        stream = self._streams[number] = Stream(self, self._link, self._turn, number)
-        call = Call(self, stream, number, host, port, peer)
+        opened = self._new(number)
+        call = Call(self, opened, number, host, port, peer)
         if handler is None:
             call.refuse(errors.DialError("nobody takes this connection any more", why=errors.Refused.PORT))
         else:
-            self._calls[number] = self._group.create_task(self._serve(call, stream, number, handler))
+            self._calls[number] = self._group.create_task(self._serve(call, opened, number, handler))
 
-    async def _serve(self, call: Call, stream: Stream, number: int, handler: Handler) -> None:
+    async def _serve(self, call: Call, opened: stream.Stream, number: int, handler: Handler) -> None:
         try:
             await handler(call)
         except errors.DialError as error:
@@ -473,16 +308,11 @@ class Streams:
         finally:
             del self._calls[number]
             call.refuse(errors.DialError("the connection was given up"))
-            stream.reset("the other end is gone")
+            opened.reset("the other end is gone")
 
     def _require_link(self) -> None:
         if self._link.closed:
-            raise errors.LinkError(_LINK_ENDED)
-
-
-def _data(number: int, piece: memoryview) -> messages.Data:
-    """Return a message that is encoded at once: the encoder copies from any buffer, so that nobody else has to."""
-    return messages.Data(number, cast(bytes, piece))
+            raise errors.LinkError(stream.LINK_ENDED)
 
 
 def _kind(why: str) -> errors.Refused:

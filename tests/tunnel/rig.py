@@ -13,7 +13,7 @@ from pathlib import Path
 from devloop import errors
 from devloop.protocol import laptop, messages, session, version
 from devloop.transport import dial
-from devloop.wire import driver, pump, streams
+from devloop.wire import driver, pump, stream, streams
 from tests.behaviour import agents
 from tests.unit.agent import linked
 
@@ -62,7 +62,7 @@ class Link:
             self.streams = streams.Streams(self.driver, self.group)
             self.opened.set()
 
-    async def dial(self, port: int, host: str = "127.0.0.1") -> streams.Stream:
+    async def dial(self, port: int, host: str = "127.0.0.1") -> stream.Stream:
         return await self.streams.dial(host, port, timeout_s=PATIENCE_S)
 
 
