@@ -31,7 +31,6 @@ def developer(ns: space.Space, agent_image: str, app_image: str) -> cluster.Kube
         shapes.with_agent(NAME, agent_image, app_image, *SERVE),
         service(NAME, selector={"app": NAME}, ports=ports),
         service("bare", selector={"app": NAME}, ports=ports, clusterIP="None"),
-        service("inside", type="ExternalName", externalName=f"{NAME}.{ns.name}.svc.cluster.local"),
         service("outside", type="ExternalName", externalName="kubernetes.default.svc.cluster.local"),
     )
     ns.ready(NAME)
@@ -40,9 +39,10 @@ def developer(ns: space.Space, agent_image: str, app_image: str) -> cluster.Kube
 
 @contextlib.asynccontextmanager
 async def carried(developer: cluster.Kubectl) -> AsyncIterator[streams.Streams]:
+    key = key_of(developer)
     with space.forwarded(developer, NAME, shapes.PORT) as opened:
         connection = await dial.over(opened, NAME)
-        async with rig.linked_by(key_of(developer), connection, to=shapes.TO) as link:
+        async with rig.linked_by(key, connection, to=shapes.TO) as link:
             yield link.streams
 
 
@@ -68,7 +68,6 @@ async def test_the_pod_and_the_services_of_its_namespace(ns: space.Space, develo
             (f"{NAME}.{ns.name}.svc", 80),
             (f"{NAME}.{ns.name}.svc.cluster.local", 80),
             ("bare", 8000),
-            ("inside", 80),
         ):
             assert b"200 OK" in await fetched(carrier, host, port), host
         # Raw addresses count by their reverse names, where the cluster's DNS has them.
@@ -91,8 +90,7 @@ async def test_nothing_else(developer: cluster.Kubectl) -> None:
         ):
             with pytest.raises(errors.DialError) as caught:
                 await carrier.dial(host, port, timeout_s=30)
-            expected = (
-                (errors.Refused.RULE, errors.Refused.NAME) if host == NAME + ".default" else (errors.Refused.RULE,)
-            )
-            assert caught.value.why in expected, host
+            # Not every cluster's DNS knows services by ExternalName, and the first of these is no service at all.
+            unknown = {errors.Refused.NAME} if host in (NAME + ".default", "outside") else set()
+            assert caught.value.why in {errors.Refused.RULE, *unknown}, host
             assert caught.value.message
