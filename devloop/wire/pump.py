@@ -17,8 +17,8 @@ from devloop.wire import channel
 FIRST_READ_BYTES: Final = 16 * 1024
 """What a connection that is mostly quiet keeps for reading."""
 
-MAX_READ_BYTES: Final = 256 * 1024
-"""What one that fills its buffer grows to."""
+MAX_READ_BYTES: Final = 240 * 1024
+"""What one that fills its buffer grows to: as much as one message of the agent's link holds."""
 
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
 
