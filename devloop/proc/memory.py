@@ -20,8 +20,8 @@ _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
 
 # The size from which a piece is mapped by itself, which glibc would raise with use unless it is set. It is above what a
-# frame of the link takes: mapping each anew costs an agent that passes on much 2.6 times the processor (0.48 s instead of
-# 0.18 s for 128 MiB), and keeping them 0.1 MB.
+# frame of the link takes: mapping each anew costs an agent that passes on much 2.6 times the processor time (0.48 s
+# instead of 0.18 s for 128 MiB), and keeping them 0.1 MB.
 _THRESHOLD_BYTES: Final = 512 * 1024
 
 
