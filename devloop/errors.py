@@ -249,13 +249,16 @@ class DialError(DevloopError):
     Args:
         message: What happened.
         hint: See `DevloopError`.
+        code: See `DevloopError`.
         why: The kind of refusal, as proxies and resets must tell it on.
     """
 
     code = "DL0620"
 
-    def __init__(self, message: str, *, hint: str = "", why: Refused = Refused.UNREACHABLE) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(
+        self, message: str, *, hint: str = "", code: str | None = None, why: Refused = Refused.UNREACHABLE
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
         self.why = why
 
 

@@ -182,6 +182,12 @@ def choose(some: Iterable[Pod]) -> Pod | None:
     return max(usable, key=lambda pod: (pod.ready, pod.created, pod.name), default=None)
 
 
+def serving(some: Iterable[Pod]) -> Pod | None:
+    """Return the pod that ports lead to, agent or not: the newest that is ready, else the newest that runs."""
+    running = [pod for pod in some if pod.phase == "Running" and not pod.terminating]
+    return max(running, key=lambda pod: (pod.ready, pod.created, pod.name), default=None)
+
+
 def _agent(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
     """Return the agent's container: of several attached ones, one that runs, else the last."""
     places = (
