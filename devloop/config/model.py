@@ -405,5 +405,11 @@ class Config(Part):
         description="Other services of the namespace on localhost: NAME:PORT, LOCAL:NAME:PORT or NAME.NAMESPACE:PORT.",
         examples=[["postgres:5432"]],
     )
+    hold_s: Seconds = Field(
+        default=30.0,
+        alias="hold",
+        description="How long a connection to a forwarded port waits while its pod is away, before it is reset.",
+        json_schema_extra={"default": "30s"},
+    )
     argocd: Argocd | None = Field(default=None, description="The Argo CD Application that owns this environment.")
     watch: Watch = Field(default=Watch(), description="How changes on the laptop are noticed.")

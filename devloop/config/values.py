@@ -145,6 +145,13 @@ class Forward(msgspec.Struct, frozen=True):
     bind: str = ""
 
 
+def local_told(forward: Forward) -> str:
+    """Return where a forward is on the laptop, as people write it: `localhost:8000`, `[::1]:8000-8010`."""
+    first, last = forward.local_first, forward.local_last
+    host = f"[{forward.bind}]" if ":" in forward.bind else forward.bind or "localhost"
+    return f"{host}:{first}" if first == last else f"{host}:{first}-{last}"
+
+
 _FORWARD: Final = re.compile(
     r"(?:(?:(?P<bind>\[[0-9A-Fa-f:.]+\]|[^\[\]:]+):)?(?P<local>[0-9]+(?:-[0-9]+)?):)?(?P<port>[0-9]+)"
 )

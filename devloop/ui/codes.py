@@ -182,6 +182,27 @@ CODES: Final[dict[str, Code]] = {
         "place, or a link that leads out of the workspace.",
         "Follow the hint. Files that were named as written before are whole.",
     ),
+    "DL0370": Code(
+        "a local port is taken",
+        "Another program on this machine listens on the port that a forward is to have. It is tried again until the "
+        "port is free; everything else goes on.",
+        "End that program (`ss -ltnp` names it), choose another local port, or a range: 8000-8010:80.",
+    ),
+    "DL0371": Code(
+        "a local port belongs to root",
+        "Ports below 1024 may only be used by root, and devloop needs and wants no such right.",
+        "Choose another local port, such as 8080:80.",
+    ),
+    "DL0372": Code(
+        "an address is not this machine's",
+        "A forward names an address of the laptop to listen on, and this machine does not have it.",
+        "Leave the address out for localhost, or write one that `ip addr` shows.",
+    ),
+    "DL0373": Code(
+        "no such forward, or one too many",
+        "What is to be removed is not forwarded, or what is to be added is forwarded already.",
+        "`devloop ports` lists what is forwarded, and at which local port.",
+    ),
     "DL0400": Code(
         "someone else owns this",
         "Another session or another devloop holds the service or the project. Two at once would undo each other.",
@@ -298,6 +319,12 @@ CODES: Final[dict[str, Code]] = {
         "side, cannot be reached from there, or may not be dialled by the agent. Only that connection has ended.",
         "The message names the place and the reason. Where a rule forbids it, whoever installed devloop in the cluster "
         "can allow more.",
+    ),
+    "DL0621": Code(
+        "nobody carried a connection",
+        "A connection to a forwarded port waited for a pod, and none came in time. The listener stays open, and the "
+        "next connection is tried anew.",
+        "`devloop status` says why there is no pod. `hold:` in devloop.yaml says how long connections wait.",
     ),
     "DL0700": Code(
         "the cluster failed",
@@ -420,6 +447,12 @@ CODES: Final[dict[str, Code]] = {
         "(at most five minutes). What is saved is synced meanwhile all the same.",
         "See why with `kubectl logs --previous`, and save the fix. With `reload: supervise` the app is started as soon "
         "as the fix is there.",
+    ),
+    "DL0765": Code(
+        "a service that a port-forward does not reach",
+        "The service has no such port, is an alias of something outside of the cluster (ExternalName), or leads to "
+        "addresses that are no pods. Without an agent, port-forwards reach pods only.",
+        "Follow the hint. With an agent in the namespace, more can be reached: see docs/ports.md.",
     ),
     "DL0780": Code(
         "Argo CD keeps this workload",
