@@ -35,6 +35,8 @@ VERBS: Final[dict[str, dict[str, str]]] = {
         "restart": "Restart an app in place.",
         "diff": "List where laptop and targets differ.",
         "pull": "Take over what the app made, now.",
+        "ports": "Show the forwarded ports; add and remove some.",
+        "proxy": "Reach names and addresses of the cluster through a proxy.",
         "wait": "Wait until somebody watches and everything is in sync.",
         "events": "Follow the event stream as JSON.",
     },

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--agent-image", envvar="DEVLOOP_AGENT_IMAGE", default="", metavar="IMAGE", help="The image for these two."
 )
+@click.option("--hold", default="", metavar="TIME", help="How long connections to forwarded ports wait for a pod: 30s.")
 @click.option("--plain", is_flag=True, help="Print lines, also on a terminal.")
 @options.pass_settings
 def command(
@@ -40,6 +41,7 @@ def command(
     patching: bool,
     attach: bool,
     agent_image: str,
+    hold: str,
     plain: bool,
 ) -> int:
     """Keep the targets in sync with this project, reload the apps, show what they print.
@@ -60,6 +62,7 @@ def command(
         plain=plain or settings.output == "json",
         rung=app.Way(way),
         agent_image=agent_image,
+        hold=_checked(hold),
     )
     joined = shells.join(settings, loaded, asked)
     if joined is not None:
@@ -67,6 +70,18 @@ def command(
     if detach:
         return int(shells.detach(settings, loaded, asked))
     return int(shells.foreground(settings, loaded, asked))
+
+
+def _checked(hold: str) -> str:
+    """Return a duration as it was written, if it is one."""
+    from devloop.config import values
+
+    try:
+        if hold:
+            values.duration_s(hold)
+    except values.BadValue as bad:
+        raise errors.UsageError(f"--hold: {bad}", hint=bad.hint) from None
+    return hold
 
 
 def _check(loaded: load.Project, services: tuple[str, ...]) -> None:

@@ -17,7 +17,7 @@ import msgspec
 import devloop
 from devloop import errors
 from devloop.cli import options, output
-from devloop.config import load
+from devloop.config import load, values
 from devloop.daemon import app, bus, client, keyed
 from devloop.podspec import names
 from devloop.state import dirs
@@ -44,6 +44,7 @@ class Asked(msgspec.Struct, frozen=True):
         plain: No live screen.
         rung: How the agent gets into pods.
         agent_image: The agent's image; empty for the published one.
+        hold: How long connections to forwarded ports wait for a pod, as it was written; empty for the project's.
     """
 
     services: tuple[str, ...]
@@ -52,6 +53,7 @@ class Asked(msgspec.Struct, frozen=True):
     plain: bool
     rung: app.Way = app.Way.DECLARED
     agent_image: str = ""
+    hold: str = ""
 
 
 def foreground(settings: options.Settings, project: load.Project, asked: Asked) -> errors.Exit:
@@ -69,6 +71,7 @@ async def _foreground(settings: options.Settings, project: load.Project, asked: 
         namespace=settings.namespace,
         rung=asked.rung,
         agent_image=asked.agent_image or names.AGENT_IMAGE,
+        hold_s=values.duration_s(asked.hold) if asked.hold else None,
     )
     daemon = app.Daemon(project.config, project.folder, wanted)
     screen = _screen(settings, asked, _acts(daemon))
@@ -190,6 +193,8 @@ def _background(settings: options.Settings, project: load.Project, asked: Asked)
         command.append(f"--{asked.rung}")
     if asked.agent_image:
         command += ["--agent-image", asked.agent_image]
+    if asked.hold:
+        command += ["--hold", asked.hold]
     chosen = (("--kubeconfig", settings.kubeconfig), ("--context", settings.context), ("-n", settings.namespace))
     return command + [word for flag, value in chosen if value for word in (flag, value)]
 

@@ -137,6 +137,10 @@ class PodWatch:
         self._had_some = False
         self._calm_since_s: dict[str, float] = {}
 
+    def current(self) -> list[pods.Pod]:
+        """Return the pods that there are now; none before the first look, and after the end."""
+        return list(self._pods.values())
+
     async def run(self) -> None:
         """Follow the pods until cancelled.
 
@@ -149,7 +153,10 @@ class PodWatch:
             await _check_rights(api, namespace)
             wanted = await self._resolve(api, namespace)
             async with self._rung.held(api, namespace):
-                await self._watch(api, namespace, wanted)
+                try:
+                    await self._watch(api, namespace, wanted)
+                finally:
+                    self._pods.clear()
 
     async def _watch(self, api: client.Client, namespace: str, wanted: workloads.Wanted) -> None:
         query = {"labelSelector": wanted.label_selector, "fieldSelector": wanted.field_selector}

@@ -310,6 +310,28 @@ class GitMoved(Event, frozen=True, tag="git_moved", kw_only=True):
     new: str
 
 
+class ForwardChanged(Event, frozen=True, tag="forward", kw_only=True):
+    """A forwarded port listens now, or cannot, or is no longer declared.
+
+    Attributes:
+        kind: See `devloop.sync.status.ForwardStatus`.
+        local: Where it is on the laptop.
+        to: Where it leads.
+        state: `listening`, `failed`, `already there`, `removed`.
+        detail: Why, or which of several ports it is.
+        hint: What to do about it.
+        code: The error's code, where it failed.
+    """
+
+    kind: str
+    local: str
+    to: str
+    state: str
+    detail: str = ""
+    hint: str = ""
+    code: str = ""
+
+
 class Stopping(Event, frozen=True, tag="stopping", kw_only=True):
     """The watch ends."""
 
@@ -336,6 +358,7 @@ Any = (
     | CommandStarted
     | CommandDone
     | GitMoved
+    | ForwardChanged
     | Stopping
 )
 

@@ -211,10 +211,27 @@ def _simple(event: events.Event) -> list[Line]:
             return [Line(text, event.service, tone=Tone.WARNING if paused else Tone.PLAIN)]
         case events.Pulled(path=path, conflict=conflict):
             return [_pulled(path, conflict, event.service)]
+        case events.ForwardChanged():
+            return _forward(event)
         case events.Stopping(reason=reason):
             return [Line(f"stopping: {reason}" if reason else "stopping", tone=Tone.DIM)]
         case _:
             return _commands(event)
+
+
+def _forward(event: events.ForwardChanged) -> list[Line]:
+    way = forward_told(event.kind, event.local, event.to)
+    match event.state:
+        case "failed":
+            text = f"warning[{event.code}]: {way}: {escapes.plain(event.detail)}"
+            return [Line(text, event.service, tone=Tone.WARNING), *_hint(event.hint, event.service)]
+        case "removed":
+            return [Line(f"no longer forwarded: {way}", event.service, tone=Tone.DIM)]
+        case "already there":
+            return [Line(f"{event.local} is the app's own port: nothing to forward", event.service, tone=Tone.DIM)]
+        case _:
+            detail = f" ({escapes.plain(event.detail)})" if event.detail else ""
+            return [Line(f"{way}{detail}", event.service)]
 
 
 def _commands(event: events.Event) -> list[Line]:
@@ -286,6 +303,13 @@ def _some(paths: tuple[str, ...], count: int) -> str:
 
 
 # ---- words that others use too --------------------------------------------------------------------------------------
+
+
+def forward_told(kind: str, local: str, to: str) -> str:
+    """Return which way a forward leads, in the order in which its bytes first flow."""
+    if kind == "reverse":
+        return f"{escapes.plain(to)} -> {escapes.plain(local)}"
+    return f"{escapes.plain(local)} -> {escapes.plain(to)}"
 
 
 def held(count: int, managed: int = 0) -> str:
