@@ -48,7 +48,7 @@ async def connected(
     """
     async with cluster() as api, asyncio.TaskGroup() as group:
         forwards = kubecarrier.Forwards(api)
-        tasks = [group.create_task(forwards.keep_awake())]
+        tasks = [group.create_task(forwards.run())]
         resolver = services.Resolver(api, lambda work: tasks.append(group.create_task(work)), on_change)
         yield KubeWays(forwards, resolver, api.namespace)
         for task in tasks:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from devloop import errors
 from devloop.daemon import replica
 from devloop.kube import pods
 from devloop.ports import way
@@ -22,12 +21,10 @@ class Service(Protocol):
     Attributes:
         name: Its name.
         replicas: Its agents, by name.
-        fatal: Why it has stopped; None while it goes on.
     """
 
     name: str
     replicas: dict[str, replica.Replica]
-    fatal: errors.DevloopError | None
 
 
 class Cluster(Protocol):

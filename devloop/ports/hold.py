@@ -19,6 +19,8 @@ HOLD_S: Final = 30.0
 # Connections that wait at once, over all listeners of a watch.
 MAX_HELD: Final = 256
 DIAL_S: Final = 10.0
+# A dial that is begun is given this long, also where less is left of the time that the connection is held.
+_LEAST_DIAL_S: Final = 5.0
 
 NOBODY_CODE: Final = "DL0621"
 
@@ -95,7 +97,7 @@ class Holder:
         passing: errors.DevloopError | None = None
         for each in ways:
             try:
-                timeout_s = min(self._dial_s, max(until_s - _now_s(), 0.1))
+                timeout_s = min(self._dial_s, max(until_s - _now_s(), _LEAST_DIAL_S))
                 return (await each.carrier.dial(each.host, each.port, timeout_s=timeout_s), each), None
             except errors.DialError as error:
                 if error.why in _ELSEWHERE:

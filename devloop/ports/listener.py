@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
+import resource
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -21,8 +22,9 @@ from devloop.core import backoff
 from devloop.ports import bound, client, hold, tally, way
 from devloop.wire import channel, pump
 
-# More at once would only fill the table of open files.
-MAX_OPEN: Final = 4096
+# Connections of one listener that may be open at once: each takes up to two of the files that a process may have open,
+# and syncing needs some as well.
+MAX_OPEN: Final = max(64, min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
 # After an accept that failed: there are no files left, for example.
 _ACCEPT_AGAIN_S: Final = 0.2
 _BIND_LONGEST_S: Final = 3.0

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from devloop import errors
 from devloop.config import model, values
 from devloop.daemon import forwards, replica, tunnel, ways
 from devloop.kube import pods
@@ -56,7 +55,6 @@ class Replica:
 class Service:
     def __init__(self, name: str, *replicas: Replica) -> None:
         self.name = name
-        self.fatal: errors.DevloopError | None = None
         self.replicas = cast("dict[str, replica.Replica]", {each.name: each for each in replicas})
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import web
 
 from devloop import errors
 from devloop.kube import client, services
@@ -84,8 +85,40 @@ async def test_idle_connections_are_kept_awake(
     server.on("GET", test_portchannel.PATH, pod)
     stream = await kubecarrier.PodCarrier(forwards, "dev", "web").dial("127.0.0.1", 8000, timeout_s=5)
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-        task = group.create_task(forwards.keep_awake())
+        task = group.create_task(forwards.run())
         while pod.pings < 3:
             await asyncio.sleep(0)
         task.cancel()
     stream.reset()
+
+
+async def test_after_each_one_a_connection_is_ready_for_the_next(
+    server: fake_api.FakeApi, forwards: kubecarrier.Forwards
+) -> None:
+    spare, dialled = Peers(fake_api.refusing(403)), Peers(test_portchannel.Pod())
+    server.on("GET", "/version", spare)
+    server.on("GET", test_portchannel.PATH, dialled)
+    carrier = kubecarrier.PodCarrier(forwards, "dev", "web")
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        task = group.create_task(forwards.run())
+        for number in (1, 2, 3):
+            stream = await carrier.dial("127.0.0.1", 8000, timeout_s=5)
+            while len(spare.ports) < number:
+                await asyncio.sleep(0.01)
+            stream.reset()
+        task.cancel()
+    # Where an answer is not read yet when the next one is dialled, that one has to make a connection of its own.
+    assert len({*dialled.ports}) == 3 and {*dialled.ports[1:]} & {*spare.ports}
+
+
+class Peers:
+    """Answers like another, and remembers from where it was asked."""
+
+    def __init__(self, answer: fake_api.Handler) -> None:
+        self.answer = answer
+        self.ports: list[int] = []
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        self.ports.append(request.transport.get_extra_info("peername")[1])
+        return await self.answer(request)
