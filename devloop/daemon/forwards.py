@@ -320,11 +320,14 @@ class Forwards:
         what = f"service {service!r} is not being watched" if service else "which service's pod is meant?"
         raise errors.UsageError(what, hint=f"--service {'|'.join(self._services) or 'NAME'}", code="DL0101")
 
-    async def remove(self, text: str) -> list[Entry]:
+    async def remove(self, text: str) -> list[tuple[str, str]]:
         """Forward a port no longer; connections that are open on it end.
 
         Args:
             text: The local port, or the address as the table shows it.
+
+        Returns:
+            Where each was, and where it led.
 
         Raises:
             UsageError: Nothing is forwarded there.
@@ -335,11 +338,11 @@ class Forwards:
             raise errors.UsageError(
                 f"nothing is forwarded at {text}", hint=f"what is forwarded: {known}", code=UNKNOWN_CODE
             )
-        for entry in found:
-            await self._end(entry)
-        return found
+        return [(await self._end(entry), entry.to) for entry in found]
 
-    async def _end(self, entry: Entry) -> None:
+    async def _end(self, entry: Entry) -> str:
+        """End a forward, and return where it was."""
+        local = entry.local
         if entry.task is not None:
             entry.task.cancel()
             await asyncio.wait([entry.task])
@@ -347,10 +350,9 @@ class Forwards:
             self.entries.remove(entry)
         if entry.failure is None:
             self._publish(
-                events.ForwardChanged(
-                    service=entry.service, kind=entry.kind, local=entry.local, to=entry.to, state="removed"
-                )
+                events.ForwardChanged(service=entry.service, kind=entry.kind, local=local, to=entry.to, state="removed")
             )
+        return local
 
     @contextlib.asynccontextmanager
     async def proxied(self, ports: Sequence[int]) -> AsyncIterator[Entry]:
@@ -386,8 +388,8 @@ class Forwards:
         return msgspec.to_builtins([self._row(entry) for entry in added])
 
     async def _remove_asked(self, args: Mapping[str, Any]) -> Any:
-        gone = [entry for text in _texts(args) for entry in await self.remove(str(text))]
-        return [{"local": entry.local, "to": entry.to} for entry in gone]
+        gone = [each for text in _texts(args) for each in await self.remove(str(text))]
+        return [{"local": local, "to": to} for local, to in gone]
 
     @contextlib.asynccontextmanager
     async def proxy_asked(self, args: Mapping[str, Any]) -> AsyncIterator[Any]:

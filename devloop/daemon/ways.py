@@ -63,7 +63,8 @@ class Ways:
         """Return the ways to a port of a service's pod: of the newest that is ready, else of the newest."""
         one = self._services[service]
         if self.is_local(service):
-            return [_agents(each, "127.0.0.1", port) for each in one.replicas.values() if each.tunnel.streams]
+            linked = [each for each in one.replicas.values() if each.tunnel.streams is not None]
+            return [_agents(each, "127.0.0.1", port) for each in linked]
         found = pods.serving(self._pods_of[service]())
         if found is None:
             return []

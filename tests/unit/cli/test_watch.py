@@ -95,3 +95,10 @@ def test_a_folder_that_is_missing_is_told_with_its_line(
     ended = devloop(capsys, "watch")
     assert ended.status == 2 and "devloop.yaml:4:" in ended.err
     assert ways == []
+
+
+def test_a_time_to_hold_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with watched.watched():
+        pass
+    ended = devloop(capsys, "watch", "--hold", "soon")
+    assert ended.status == 2 and "--hold: 'soon' is not a duration" in ended.err

@@ -74,6 +74,7 @@ async def test_on_this_machine_the_apps_own_port_is_there_already() -> None:
     async with loopback.serving(loopback.echo) as port, running(project):
         project.replica("/t").link(carried.Agent(port))
         await carried.until(lambda: len(project.told) == 3)
+        assert await ask(project.forwards.entries[1].forward.local_first, b"x") == b"x"
         states = [row.state for row in project.forwards.rows()]
         assert states == ["already there", "listening", "already there"]
         with socket.socket() as app:
@@ -205,6 +206,7 @@ async def test_a_proxy_is_there_as_long_as_it_is_held() -> None:
                 async with project.forwards.proxied((found["port"], found["port"])):
                     pass
         assert project.forwards.rows() == ()
+        assert project.states()[-1][::2] == (f"localhost:{found['port']}", "removed")
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", found["port"])
 
