@@ -10,15 +10,14 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
 from devloop import errors
-from devloop.config import model
 
-NOT_FOUND: Final = 127
-NOT_EXECUTABLE: Final = 126
+if TYPE_CHECKING:
+    from devloop.config import model
 
 
 class Here(msgspec.Struct, frozen=True):

@@ -169,10 +169,10 @@ class _Maker:
         return self.env.get(name, self._services.get(name))
 
     def _check(self, name: str, used: set[str]) -> None:
-        # What an unread Secret would have made is not known by name.
+        # What an unread Secret would have made is not known by name, and the API server's own address only to the node.
+        absent = {each for each in used if self._lookup(each) is None}
         lost = {each.split(":")[0] for each in self.unknown} & used
-        if self.forbidden:
-            lost |= {each for each in used if self._lookup(each) is None}
+        lost |= absent if self.forbidden else {each for each in absent if each.startswith("KUBERNETES_")}
         if lost:
             self.unknown.append(f"{name}: refers to {', '.join(sorted(lost))}")
 
