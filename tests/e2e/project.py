@@ -76,7 +76,7 @@ class Project:
             timeout=timeout_s,
         )
 
-    def bytes(
+    def raw(
         self, *arguments: str, told: bytes = b"", timeout_s: float = PATIENCE_S
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a verb to its end with bytes for its input and its output."""

@@ -38,7 +38,8 @@ def test_a_target_on_this_machine_is_its_folder_and_its_variables(tmp_path: Path
 def test_the_end_is_the_commands_own(script: str, status: int, tmp_path: Path) -> None:
     ours = (
         "import os, sys\nfrom devloop.shell import become\n"
-        f"here = become.Here(('sh', '-c', 'pwd; echo $X; ' + {script!r}), {{**os.environ, 'X': 'y'}}, {str(tmp_path)!r})\n"
+        f"here = become.Here(('sh', '-c', 'pwd; echo $X; ' + {script!r}), {{**os.environ, 'X': 'y'}}, "
+        f"{str(tmp_path)!r})\n"
         "become.become(here)"
     )
     done = subprocess.run([sys.executable, "-c", ours], cwd=REPO, capture_output=True, text=True, timeout=30)

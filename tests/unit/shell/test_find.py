@@ -13,7 +13,7 @@ from devloop.shell import find
 from tests.unit.kube import fake_api
 
 PODS = "/api/v1/namespaces/dev/pods"
-RUNNING = {"running": {}}
+RUNNING: dict[str, Any] = {"running": {}}
 
 
 def spec(**more: Any) -> model.Service:

@@ -14,6 +14,7 @@ import sys
 import termios
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ class Laptop:
             self.keys = self.ends[0][1]
             self.fds = (self.ends[0][0], self.ends[1][1], self.ends[2][1])
 
-    async def run(self, *command: str, found: find.Found = FOUND, **more: bool) -> int:
+    async def run(self, *command: str, found: find.Found = FOUND, **more: Any) -> int:
         console = remote.Console(self.said.append, self.fds)
         try:
             return await remote.run(self.api, found, remote.Job(command, **more), console)
