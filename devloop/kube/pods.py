@@ -220,7 +220,9 @@ def app_of(pod: Pod, wanted: str) -> str:
     if wanted in names or (not wanted and len(names) == 1):
         return wanted or names[0]
     listed = ", ".join(names)
-    message = f"{pod.name} has no container {wanted}" if wanted else f"which container of {pod.name} is the app's?"
+    message = (
+        f"{pod.name} has no container {wanted}" if wanted else f"which container of {pod.name} is the app's: {listed}?"
+    )
     raise errors.UsageError(message, hint=f"it has {listed}: add `container: NAME` to the service", code="DL0802")
 
 

@@ -89,12 +89,12 @@ class _Way(msgspec.Struct, frozen=True):
     Attributes:
         shell: What is around it; empty for nothing.
         protocols: What may be spoken.
-        framed: Standard input goes in pieces, because its end cannot be told.
+        stdin: How the shell hands standard input on.
     """
 
     shell: tuple[str, ...]
     protocols: tuple[str, ...]
-    framed: bool = False
+    stdin: wrapper.Stdin = wrapper.Stdin.PLAIN
 
 
 async def run(api: client.Client, found: find.Found, job: Job, console: Console) -> int:
@@ -137,6 +137,7 @@ class _Runner:
         stack.enter_context(self._watching())
         self._told: wrapper.Told | None = None
         self._running = asyncio.Event()
+        self._command_ended = asyncio.Event()
 
     async def run(self) -> int:
         """See `run`."""
@@ -153,18 +154,19 @@ class _Runner:
                 # Servers that do not know the protocol refuse with 400 or 403, and so do those that deny the exec.
                 if channels.V4 in way.protocols:
                     raise
-                ways = [each for each in self._unordered(True) if each.protocols != way.protocols]
+                ways = self._shells((channels.V4,), wrapper.Stdin.FRAMED)
 
     async def _ways(self) -> list[_Way]:
         if not self._job.stdin or self._job.tty:
-            return self._unordered(False)
+            return self._shells((channels.V5, channels.V4), wrapper.Stdin.PLAIN)
         version = await self._api.version()
-        return self._unordered(not version.at_least(*interactive.V5_SINCE), strict=True)
+        if version.at_least(*interactive.V5_SINCE):
+            return self._shells((channels.V5,), wrapper.Stdin.ENDED)
+        return self._shells((channels.V4,), wrapper.Stdin.FRAMED)
 
-    def _unordered(self, framed: bool, *, strict: bool = False) -> list[_Way]:
-        protocols = (channels.V4,) if framed else (channels.V5,) if strict else (channels.V5, channels.V4)
+    def _shells(self, protocols: tuple[str, ...], stdin: wrapper.Stdin) -> list[_Way]:
         shells = [OWN_SHELL, *([LENT_SHELL] if self._found.tools else [])]
-        ways = [_Way(shell, protocols, framed) for shell in shells]
+        ways = [_Way(shell, protocols, stdin) for shell in shells]
         return ways if self._job.is_shell else [*ways, _Way((), protocols)]
 
     async def _attempt(self, way: _Way) -> int:
@@ -173,9 +175,10 @@ class _Runner:
         self._line = wrapper.Announcement(nonce) if way.shell else None
         self._told = None
         self._running.clear()
+        self._command_ended.clear()
         command = self._job.lent if way.shell == LENT_SHELL and self._job.lent else self._job.command
         if way.shell:
-            command = wrapper.argv(way.shell, nonce, command, folder=self._job.folder, framed=way.framed)
+            command = wrapper.argv(way.shell, nonce, command, folder=self._job.folder, stdin=way.stdin)
         else:
             self._begin()
         asked = interactive.Asked(command, self._name, self._job.stdin, self._job.tty)
@@ -208,13 +211,17 @@ class _Runner:
     async def _receive(self, session: interactive.Session) -> int:
         speaking = channels.STDOUT if self._job.tty else channels.STDERR
         while not isinstance(piece := await session.receive(), int):
-            if self._line is None or piece.channel != speaking or self._told is not None:
+            if self._line is None or piece.channel != speaking:
                 await self._give(session, piece.channel, piece.data)
                 continue
             data = self._line.feed(piece.data)
-            self._told = self._line.told
-            if self._told is not None and self._told.pid:
-                self._begin()
+            if self._told is None and self._line.told is not None:
+                self._told = self._line.told
+                if self._told.pid:
+                    self._begin()
+            if self._line.ended:
+                # Who waits for more input need not wait any longer.
+                self._command_ended.set()
             await self._give(session, piece.channel, data)
         return await self._ended(session, piece, speaking)
 
@@ -239,10 +246,10 @@ class _Runner:
     async def _ended(self, session: interactive.Session, status: int, speaking: int) -> int:
         if self._told is not None and not self._told.pid:
             raise self._missing()
-        if self._line is not None and self._told is None:
-            if status in _NOT_FOUND:
-                # Some runtimes tell with an exit status that there is no such program: the shell, here.
-                raise errors.NotRunError(f"{self._name} could not be run", missing=True)
+        if self._line is not None and self._told is None and status in _NOT_FOUND:
+            # Some runtimes tell with an exit status that there is no such program: the shell, here.
+            raise errors.NotRunError(f"{self._name} could not be run", missing=True)
+        if self._line is not None:
             await self._give(session, speaking, self._line.rest())
         return status
 
@@ -262,8 +269,8 @@ class _Runner:
         assert self._input is not None
         await self._running.wait()
         framed = self._told is not None and self._told.framed
-        with contextlib.suppress(errors.CutError, OSError):
-            while data := await self._input.read(interactive.CHUNK_BYTES):
+        with contextlib.suppress(errors.CutError):
+            while data := await self._read(self._input):
                 await session.send(wrapper.frame(data) if framed else data)
             if self._job.tty:
                 await session.send(_END_OF_TEXT)
@@ -276,6 +283,28 @@ class _Runner:
                     "this cluster cannot tell the command that its input has ended (Kubernetes before 1.30), and the "
                     "container has no shell with `dd` that could; Ctrl-C ends it"
                 )
+
+    async def _read(self, stream: streams.Input) -> bytes:
+        """Return more of standard input; nothing at its end, and when the command has ended."""
+        if self._command_ended.is_set():
+            return b""
+
+        async def read() -> bytes:
+            # A terminal that is gone has no more keys; that it is gone is told by a signal.
+            with contextlib.suppress(OSError):
+                return await stream.read(interactive.CHUNK_BYTES)
+            return b""
+
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(read())
+            ending = group.create_task(self._command_ended.wait())
+            await asyncio.wait((reading, ending), return_when=asyncio.FIRST_COMPLETED)
+            ending.cancel()
+            # What was read already is sent, so that nothing is lost between the two.
+            if reading.done():
+                return reading.result()
+            reading.cancel()
+        return b""
 
     async def _resize(self, session: interactive.Session, mine: terminal.Terminal) -> None:
         with contextlib.suppress(errors.CutError):

@@ -5,7 +5,8 @@ a shell, the image's own `sh` or the busybox of the tools volume, which first sa
 cut out of the output here, and then becomes the command. A second exec can signal that process group: a runtime gives
 each exec a session of its own.
 
-Where the end of standard input cannot be told, it is sent in pieces, each after a line with its size; the shell takes
+Where a command gets input, the shell stays beside it and says in another line that it has ended: see `Stdin`. Where the
+end of standard input cannot be told, it is sent in pieces, each after a line with its size; the shell takes
 them apart with `dd`, and size 0 is the end. That needs a `dd` that knows `fullblock`, as GNU's and busybox's do; where
 there is none, the shell says so and the input goes as it is.
 
@@ -14,6 +15,7 @@ Pure: makes command lines, takes bytes apart.
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -36,37 +38,51 @@ _PLAIN: Final = """\
 echo "$nonce $$" >&2
 exec "$@"
 """
-# The reader's process id goes first through the pipe, so that it can be ended when the command has: it would wait for
-# input for ever, and the shell for it. Everything is this shell's child or grandchild and is waited for, so no zombies
-# are left to a first process that does not reap. Signals go to the whole group; the shells catch and ignore them, and
-# what they start has them as they were.
-_FRAMED: Final = """\
+# Both of these say when the command has ended, and take the rest of the input up to its end, which it then gets: a
+# connection that is closed while bytes are on their way to it is reset, and a reset loses the exit status. Everything is
+# this shell's child or grandchild and is waited for, so no zombies are left to a first process that does not reap.
+# Signals go to the whole group; the shells catch and ignore them, and what they start has them as they were.
+_RUN: Final = """\
+trap : HUP INT QUIT TERM
+exec 4>&2 2>/dev/null
+(exec "$@" 2>&4 4>&-)
+status=$?
+echo "$nonce end" >&4
+"""
+_ENDED: Final = (
+    """\
+echo "$nonce $$" >&2
+"""
+    + _RUN
+    + """\
+cat >/dev/null || while read -r line; do :; done
+exit "$status"
+"""
+)
+# Each piece is read whole before any of it is written, so whatever becomes of it the next thing is a line again. After
+# the command's end nobody takes the pieces, and `dd` is told so by a signal or an error.
+_FRAMED: Final = (
+    """\
 if [ "$(echo ab | dd bs=3 count=1 iflag=fullblock 2>/dev/null)" != ab ]; then
     echo "$nonce $$ raw" >&2
     exec "$@"
 fi
 echo "$nonce $$ framed" >&2
 trap : HUP INT QUIT TERM
-exec 3<&0
-$SHELL_WORDS -c '
-    echo $$
+{
     exec 2>/dev/null
-    while read -r size <&3 && [ "$size" -gt 0 ]; do
-        dd bs="$size" count=1 iflag=fullblock <&3 3<&- &
-        piece=$!
-        trap "kill $piece; wait; exit" TERM
-        wait "$piece" || exit
-        trap - TERM
-    done' devloop | {
-    trap : HUP INT QUIT TERM
-    exec 3<&- 4>&2 2>/dev/null
-    read -r reader
-    (exec "$@" 2>&4 4>&-)
-    status=$?
-    kill "$reader"
-    exit "$status"
+    trap "" HUP INT PIPE QUIT TERM
+    while read -r size && [ "$size" -gt 0 ]; do
+        dd bs="$size" count=1 iflag=fullblock
+    done
+} | {
+"""
+    + _RUN
+    + """\
+exit "$status"
 }
 """
+)
 
 END: Final = b"0\n"
 """What ends a framed standard input."""
@@ -84,8 +100,22 @@ class Told(msgspec.Struct, frozen=True):
     framed: bool = False
 
 
+class Stdin(enum.Enum):
+    """How a command gets its standard input."""
+
+    PLAIN = "plain"
+    """As it is, or not at all: the command takes the shell's place."""
+    ENDED = "ended"
+    """As it is, and the command's end is told before the connection's."""
+    FRAMED = "framed"
+    """The same, in pieces, because its end cannot be told otherwise."""
+
+
+_SCRIPTS: Final = {Stdin.PLAIN: _PLAIN, Stdin.ENDED: _ENDED, Stdin.FRAMED: _FRAMED}
+
+
 def argv(
-    shell: Sequence[str], nonce: str, command: Sequence[str], *, folder: str = "", framed: bool = False
+    shell: Sequence[str], nonce: str, command: Sequence[str], *, folder: str = "", stdin: Stdin = Stdin.PLAIN
 ) -> tuple[str, ...]:
     """Return the command line that runs a command and announces it.
 
@@ -94,11 +124,10 @@ def argv(
         nonce: Hexadecimal; begins the line that says the process id.
         command: The command and its arguments.
         folder: Where to run it, if it is there; empty for the container's own.
-        framed: Its standard input comes in pieces; see `frame`.
+        stdin: How it gets its standard input; for pieces see `frame`.
     """
     assert _NONCE.fullmatch(nonce) and command
-    script = _BEGIN + (_FRAMED.replace("$SHELL_WORDS", " ".join(shell)) if framed else _PLAIN)
-    return (*shell, "-c", script, "devloop", nonce, folder, *command)
+    return (*shell, "-c", _BEGIN + _SCRIPTS[stdin], "devloop", nonce, folder, *command)
 
 
 def kill_argv(shell: Sequence[str], pid: int, name: str) -> tuple[str, ...]:
@@ -119,38 +148,53 @@ def frame(data: bytes) -> bytes:
 
 
 class Announcement:
-    """Takes the shell's line out of the stream that it comes in.
+    """Takes the shell's lines out of the stream that they come in.
 
     Args:
         nonce: As it was given to `argv`.
+
+    Attributes:
+        told: What the first line said; None before it came.
+        ended: The command has ended, and the shell waits for the end of its input.
     """
 
     def __init__(self, nonce: str) -> None:
         # A terminal makes of each line's end two characters.
         self._line = re.compile(rb"%b (?:(\d{1,10})( framed| raw)?|missing)\r?\n" % nonce.encode())
-        self._held = bytearray()
+        self._end = f"{nonce} end\n".encode()
+        self._held = b""
         self.told: Told | None = None
+        self.ended = False
 
     def feed(self, data: bytes | memoryview) -> bytes:
         """Take bytes, and return those that are not the shell's.
 
-        Until the line has come, they are kept back, and given out before what comes after it.
+        What may be the shell's is kept back, and given out before what comes after it.
         """
-        if self.told is not None:
-            return bytes(data)
-        self._held += data
-        found = self._line.search(self._held)
-        if found is not None:
+        whole, self._held = b"".join((self._held, data)), b""
+        if self.told is None:
+            found = self._line.search(whole)
+            if found is None:
+                if len(whole) > MAX_BEFORE_BYTES:
+                    return whole
+                self._held = whole
+                return b""
             self.told = Told(int(found[1] or 0), found[2] == b" framed")
-            kept = bytes(self._held[: found.start()] + self._held[found.end() :])
-            self._held.clear()
-            return kept
-        if len(self._held) > MAX_BEFORE_BYTES:
-            return self.rest()
-        return b""
+            return whole[: found.start()] + self._after(whole[found.end() :])
+        return self._after(whole)
+
+    def _after(self, whole: bytes) -> bytes:
+        if self.ended:
+            return whole
+        before, end, after = whole.partition(self._end)
+        if end:
+            self.ended = True
+            return before + after
+        keep = next((size for size in range(len(self._end) - 1, 0, -1) if whole.endswith(self._end[:size])), 0)
+        self._held = whole[len(whole) - keep :]
+        return whole[: len(whole) - keep]
 
     def rest(self) -> bytes:
         """Return what is kept back: nothing more comes."""
-        kept = bytes(self._held)
-        self._held.clear()
+        kept, self._held = self._held, b""
         return kept

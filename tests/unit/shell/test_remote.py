@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import termios
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,28 @@ async def test_input_arrives_whole_and_its_end_too(server: fake_api.FakeApi, api
         got = await mine.all_of(1)
     assert hashlib.sha256(got).digest() == hashlib.sha256(sent).digest() and task.result() == 3
     assert await mine.all_of(2) == b"" and len(pod.commands) == 1
+
+
+@each_protocol
+async def test_a_command_may_end_before_its_input(server: fake_api.FakeApi, api: client.Client, version: int) -> None:
+    fake_pod.Pod(server, version)
+    mine = Laptop(api)
+    sent = threading.Event()
+
+    def write() -> None:
+        # Until nobody takes it any more.
+        with contextlib.suppress(BrokenPipeError):
+            while True:
+                os.write(mine.keys, bytes(65536))
+                sent.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    async with running(mine.run("sh", "-c", "head -c 3 >/dev/null; exit 4", stdin=True)) as task:
+        assert await mine.all_of(2) == b""
+    assert task.result() == 4 and sent.is_set()
+    os.close(mine.fds[0])
+    await asyncio.to_thread(writer.join, 20)
 
 
 async def test_nothing_is_read_for_a_command_that_does_not_start(server: fake_api.FakeApi, api: client.Client) -> None:
