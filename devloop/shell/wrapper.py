@@ -39,8 +39,8 @@ echo "$nonce $$" >&2
 exec "$@"
 """
 # Both of these say when the command has ended, and take the rest of the input up to its end, which it then gets: a
-# connection that is closed while bytes are on their way to it is reset, and a reset loses the exit status. Everything is
-# this shell's child or grandchild and is waited for, so no zombies are left to a first process that does not reap.
+# connection that is closed while bytes are on their way to it is reset, and a reset loses the exit status. Everything
+# is this shell's child or grandchild and is waited for, so no zombies are left to a first process that does not reap.
 # Signals go to the whole group; the shells catch and ignore them, and what they start has them as they were.
 _RUN: Final = """\
 trap : HUP INT QUIT TERM
