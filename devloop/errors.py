@@ -29,6 +29,8 @@ prints the two and ends with the error's exit status; nothing else in the progra
         ├── UnreachableError    the API server does not answer
         ├── ForwardError        a port-forward failed or ended
         └── ExecError           a command could not be run in a container
+            ├── NotRunError     it was not even started
+            └── CutError        its connection ended before it did
 
 Trouble with one path is not an error but a value: see `devloop.core.problem`.
 """
@@ -346,6 +348,29 @@ class ExecError(ClusterError):
     """A command could not be run in a container, or its output could not be had."""
 
     code = "DL0751"
+
+
+class NotRunError(ExecError):
+    """A command was not started in its container.
+
+    Args:
+        message: What happened.
+        hint: See `DevloopError`.
+        missing: The container has no such program.
+    """
+
+    code = "DL0752"
+
+    def __init__(self, message: str, *, hint: str = "", missing: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.missing = missing
+
+
+class CutError(ExecError):
+    """The connection to a running command ended before the command did."""
+
+    code = "DL0753"
+    exit_status = Exit.UNREACHABLE
 
 
 def first(group: BaseExceptionGroup[DevloopError]) -> DevloopError:

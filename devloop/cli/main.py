@@ -40,6 +40,11 @@ VERBS: Final[dict[str, dict[str, str]]] = {
         "wait": "Wait until somebody watches and everything is in sync.",
         "events": "Follow the event stream as JSON.",
     },
+    "In the container": {
+        "exec": "Run a command where a service runs.",
+        "shell": "Open a shell there.",
+        "run": "Run a command here, with the container's variables.",
+    },
     "In a cluster": {
         "inject": "Put the agent into manifests, or take it out.",
         "install": "Put the agent into workloads of the cluster, until `down`.",

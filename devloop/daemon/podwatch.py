@@ -33,8 +33,6 @@ RIGHTS: Final = (
     ("create", "portforward", 35),
 )
 
-_OVER: Final = frozenset({"Succeeded", "Failed"})
-
 # How often it is looked why there is nobody to sync to: what an event tells comes a moment after the state.
 LOOK_S: Final = 2.0
 # How long a watch that is to end by itself waits for a pod with an agent, such as one that a rollout is just making.
@@ -93,7 +91,7 @@ def decide(there: Iterable[pods.Pod], had: Mapping[str, str]) -> Change:
         there: The service's pods.
         had: The replicas that there are: the pod's uid by its name.
     """
-    living = [pod for pod in there if not pod.terminating and pod.phase not in _OVER]
+    living = [pod for pod in there if not pod.terminating and pod.phase not in pods.OVER]
     wanted = {pod.name: pod for pod in living if pod.agent.phase is not pods.Phase.ABSENT}
     gone = tuple(name for name, uid in had.items() if name not in wanted or wanted[name].uid != uid)
     fresh = tuple(pod for name, pod in wanted.items() if name not in had or name in gone)

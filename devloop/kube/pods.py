@@ -12,11 +12,16 @@ from typing import Any, Final
 
 import msgspec
 
+from devloop import errors
+
 # The agent's container; on the rung that attaches to a running pod there may be several, each with a suffix.
 AGENT: Final = "devloop-agent"
 
 # Labels that controllers put on the pods of one version of a workload, the first that is there counts.
 _REVISIONS: Final = ("pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash")
+
+# The phases of a pod that has ended.
+OVER: Final = frozenset({"Succeeded", "Failed"})
 
 # What a container waits for without end, until somebody changes the pod or the cluster (kubernetes:
 # pkg/kubelet/images/types.go, pkg/kubelet/container/sync_result.go).
@@ -168,7 +173,7 @@ def view(raw: Mapping[str, Any]) -> Pod:
         terminating="deletionTimestamp" in meta,
         agent=_agent(spec, status),
         containers=tuple(
-            _container(str(each.get("name", "")), _list(status, "containerStatuses"))
+            container(str(each.get("name", "")), _list(status, "containerStatuses"))
             for each in _list(spec, "containers")
             if not _is_agent(each)
         ),
@@ -188,6 +193,50 @@ def serving(some: Iterable[Pod]) -> Pod | None:
     return max(running, key=lambda pod: (pod.ready, pod.created, pod.name), default=None)
 
 
+def choose_for(some: Iterable[Pod], container: str) -> Pod | None:
+    """Return the pod that a command is run in: as `choose` has it, after whether the command's container runs.
+
+    It needs no agent for that.
+
+    Args:
+        some: The service's pods.
+        container: The container; empty for the app's.
+    """
+    living = [pod for pod in some if not pod.terminating and pod.phase not in OVER]
+
+    def rank(pod: Pod) -> tuple[bool, bool, bool, str, str]:
+        there = [pod.agent] if _is_agent_name(container) else pod.containers
+        runs = any(each.phase is Phase.RUNNING for each in there if container in {"", each.name})
+        return (runs, pod.is_usable, pod.ready, pod.created, pod.name)
+
+    return max(living, key=rank, default=None)
+
+
+def app_of(pod: Pod, wanted: str) -> str:
+    """Return the name of the app's container.
+
+    Args:
+        pod: The pod.
+        wanted: As the service has it; empty for the only one.
+
+    Raises:
+        UsageError: Nobody says which it is, or there is none of this name.
+    """
+    names = [each.name for each in pod.containers]
+    if wanted in names or (not wanted and len(names) == 1):
+        return wanted or names[0]
+    listed = ", ".join(names)
+    message = (
+        f"{pod.name} has no container {wanted}" if wanted else f"which container of {pod.name} is the app's: {listed}?"
+    )
+    raise errors.UsageError(message, hint=f"it has {listed}: add `container: NAME` to the service", code="DL0802")
+
+
+def is_stuck(container: Container) -> bool:
+    """Say whether a container does not start before somebody changes the pod or the cluster."""
+    return container.phase is Phase.WAITING and container.detail.split(":")[0] in _STUCK_AT_START
+
+
 def _agent(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
     """Return the agent's container: of several attached ones, one that runs, else the last."""
     places = (
@@ -196,7 +245,7 @@ def _agent(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
         ("ephemeralContainers", "ephemeralContainerStatuses"),
     )
     found = [
-        _container(str(each["name"]), _list(status, statuses))
+        container(str(each["name"]), _list(status, statuses))
         for declared, statuses in places
         for each in _list(spec, declared)
         if _is_agent(each)
@@ -229,7 +278,10 @@ def _blocked(status: Mapping[str, Any]) -> str:
 
 
 def _is_agent(container: Mapping[str, Any]) -> bool:
-    name = str(container.get("name", ""))
+    return _is_agent_name(str(container.get("name", "")))
+
+
+def _is_agent_name(name: str) -> bool:
     return name == AGENT or name.startswith(AGENT + "-")
 
 
@@ -243,7 +295,8 @@ def _agent_state(agent: Container) -> str:
             return f"the agent ended: {agent.detail}" if agent.detail else "the agent ended"
 
 
-def _container(name: str, statuses: Sequence[Mapping[str, Any]]) -> Container:
+def container(name: str, statuses: Sequence[Mapping[str, Any]]) -> Container:
+    """Return one container as its pod's statuses tell of it; one that waits where they do not."""
     status = next((each for each in statuses if each.get("name") == name), {})
     state = _map(status, "state")
     detail = ""

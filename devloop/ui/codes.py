@@ -416,6 +416,18 @@ CODES: Final[dict[str, Code]] = {
         "The container is not running, has no such program, or the command did not end in time.",
         "Check the pod with `kubectl describe pod`; the message holds the words of the container runtime.",
     ),
+    "DL0752": Code(
+        "a command was not started in its container",
+        "The container does not run, or its image has no such program. Nothing was run.",
+        "Follow the hint. `devloop shell` shows what is in the container, by devloop's own busybox where the image has "
+        "no shell.",
+    ),
+    "DL0753": Code(
+        "the connection to a running command was cut",
+        "The network, the API server, the node or the pod went away while the command ran. What came until then was "
+        "given out; how the command ended is not known, and it may still run.",
+        "Look whether the pod is there with `devloop status` or `kubectl get pods`, and run the command again.",
+    ),
     "DL0760": Code(
         "no pod to sync to",
         "The workload has no pods, or none of them has an agent in it. devloop goes on looking; with --once it gives "

@@ -20,7 +20,7 @@ import yaml
 
 from devloop.sync import events
 from devloop.ui import narrator
-from tests.e2e import cluster, space
+from tests.e2e import cluster, space, terminal
 
 # How long the loop may take for anything, a new pod included.
 PATIENCE_S: Final = 90.0
@@ -75,6 +75,35 @@ class Project:
             text=True,
             timeout=timeout_s,
         )
+
+    def raw(
+        self, *arguments: str, told: bytes = b"", timeout_s: float = PATIENCE_S
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a verb to its end with bytes for its input and its output."""
+        return subprocess.run(
+            self._argv(*arguments),
+            cwd=self.folder,
+            env=self._environment,
+            input=told,
+            capture_output=True,
+            timeout=timeout_s,
+        )
+
+    @contextlib.contextmanager
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a verb meanwhile; it is killed in the end."""
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            self._argv(*arguments), cwd=self.folder, env=self._environment, stdin=pipe, stdout=pipe, stderr=pipe
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def at_terminal(self, *arguments: str) -> contextlib.AbstractContextManager[terminal.Screen]:
+        """Run a verb at a terminal."""
+        return terminal.opened(self._argv(*arguments), self.folder, self._environment)
 
     def ok(self, *arguments: str, told: str = "") -> str:
         """Run a verb that must succeed, and return its output."""

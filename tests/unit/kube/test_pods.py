@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devloop import errors
 from devloop.kube import pods
 from devloop.kube.pods import Phase
 
@@ -147,6 +149,38 @@ def test_the_newest_ready_pod_serves_and_a_ready_one_before_a_newer_that_is_not(
     assert pods.choose([starting, without]) == starting
     assert pods.choose([without]) is None
     assert pods.choose([]) is None
+
+
+def test_a_command_needs_no_agent_but_a_container_that_runs() -> None:
+    def made(name: str, created: str, phase: pods.Phase, *, agent: bool = False, ready: bool = True) -> pods.Pod:
+        app = pods.Container("app", phase)
+        its = pods.Container(pods.AGENT, pods.Phase.RUNNING if agent else pods.Phase.ABSENT)
+        return pods.Pod(name, name, created, "", None, "Running", "", ready, False, its, (app,))
+
+    old = made("old", "1", pods.Phase.RUNNING)
+    new = made("new", "2", pods.Phase.RUNNING)
+    crashed = made("crashed", "3", pods.Phase.WAITING, agent=True)
+    unready = made("unready", "4", pods.Phase.RUNNING, ready=False)
+    ours = made("ours", "0", pods.Phase.RUNNING, agent=True)
+    assert pods.choose_for([old, new, crashed, unready], "") == new
+    assert pods.choose_for([old, new, crashed, ours], "app") == ours
+    assert pods.choose_for([old, crashed], pods.AGENT) == crashed
+    assert pods.choose_for([crashed], "") == crashed
+    gone = msgspec.structs.replace(new, terminating=True)
+    assert pods.choose_for([gone, msgspec.structs.replace(new, phase="Failed")], "") is None
+
+
+def test_which_container_is_the_apps() -> None:
+    one = pods.view(raw("a"))
+    assert pods.app_of(one, "") == one.containers[0].name
+    with pytest.raises(errors.UsageError, match="no container nope"):
+        pods.app_of(one, "nope")
+
+
+def test_what_is_stuck_waits_for_somebody() -> None:
+    assert pods.is_stuck(pods.container("a", [{"name": "a", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]))
+    assert not pods.is_stuck(pods.container("a", [{"name": "a", "state": {"waiting": {"reason": "PodInitializing"}}}]))
+    assert pods.container("a", []).phase is pods.Phase.WAITING
 
 
 JSON = st.recursive(
