@@ -80,6 +80,17 @@ class Listing(msgspec.Struct, frozen=True):
     version: str
 
 
+class Websocket(aiohttp.ClientWebSocketResponse):
+    """An open websocket, which can also be cut."""
+
+    def abort(self) -> None:
+        """Close the connection at once: nothing more is sent, and whoever reads finds the end."""
+        connection = self._response.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
+        self._response.close()
+
+
 class Client:
     """A connection to one API server, made by `connect`. For one event loop.
 
@@ -227,7 +238,7 @@ class Client:
 
     async def websocket(
         self, path: str, query: Query, protocols: Sequence[str], *, max_bytes: int, timeout_s: float
-    ) -> aiohttp.ClientWebSocketResponse:
+    ) -> Websocket:
         """Open a websocket. Pings and pongs are the caller's: it gets them as messages.
 
         Args:
@@ -244,7 +255,7 @@ class Client:
         for last in (False, True):
             try:
                 async with asyncio.timeout(timeout_s):
-                    opened: aiohttp.ClientWebSocketResponse = await self._session.ws_connect(
+                    opened = await self._session.ws_connect(
                         self._url(path, query),
                         protocols=protocols,
                         autoping=False,
@@ -254,6 +265,7 @@ class Client:
                         headers=grant.headers,
                         **self._way(grant),
                     )
+                    assert isinstance(opened, Websocket), "the session makes no others"
                     return opened
             except aiohttp.WSServerHandshakeError as refused:
                 renewed = await self._grants.renewed(grant) if refused.status == 401 and not last else None
@@ -413,6 +425,7 @@ async def connect(cluster: config.Cluster, reread: Callable[[], config.Cluster] 
         # The environment's proxies are in `cluster`; a .netrc has no place here.
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
+        ws_response_class=Websocket,
     ) as session:
         yield Client(cluster, credentials.Credentials(cluster, reread), session)
 
