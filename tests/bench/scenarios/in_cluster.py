@@ -36,8 +36,12 @@ while count:
     if now == before:
         time.sleep(0.0002)
         continue
-    before, count = now, count - 1
-    print((time.monotonic_ns() - int(open(path).read().rsplit("#", 1)[1])) / 1e6, flush=True)
+    before, written = now, open(path).read().rpartition("#")[2]
+    if not written:
+        # A save that was seen between its truncating and its writing: the rest follows.
+        continue
+    count -= 1
+    print((time.monotonic_ns() - int(written)) / 1e6, flush=True)
 """
 
 # Tells when the last of many files has become another.
