@@ -213,6 +213,8 @@ class Conversation:
                 if self._commands:
                     await self._work_once()
                     tidy = False
+                    # What was said of it leaves before the disk is kept busy again.
+                    await asyncio.sleep(0)
                 else:
                     # On some file systems it takes longer to free a replaced file than to replace it.
                     tidy = await self._host.in_thread(lambda: self._worker.tidy(TIDY_S))

@@ -16,7 +16,7 @@ from devloop.daemon import aftermath
 from devloop.kube import client, execute, pods, portforward
 from devloop.podspec import names
 from devloop.transport import dial
-from devloop.wire import websocket
+from devloop.wire import driver
 
 # Where the agent of an injected pod listens, on the pod's loopback.
 PORT: Final = 7460
@@ -78,7 +78,7 @@ class PodTarget:
         return self._pod
 
     @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator[tuple[websocket.WebSocket, bytes]]:
+    async def open(self) -> AsyncIterator[tuple[driver.Connection, bytes]]:
         """Wait until the agent runs, read its key and connect to it.
 
         Yields:
@@ -92,7 +92,7 @@ class PodTarget:
         try:
             key = await self._key()
             async with portforward.forward(self._api, self._namespace, self.name, PORT) as forward:
-                connection = await dial.over(forward.take(), f"pod {self.name}")
+                connection = await dial.over(forward, f"pod {self.name}")
                 self._was_open = True
                 yield connection, key
         except errors.ClusterError as error:

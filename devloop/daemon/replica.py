@@ -19,7 +19,7 @@ from devloop.core import paths, problem, tree
 from devloop.daemon import aftermath, claim, manifest, redial, requests, spawning, telling, tunnel
 from devloop.protocol import laptop, messages, session, version
 from devloop.sync import commands, engine, events, sender
-from devloop.wire import driver, websocket
+from devloop.wire import driver
 
 
 class Target(Protocol):
@@ -36,7 +36,7 @@ class Target(Protocol):
     def container(self) -> aftermath.Container | None:
         """The app's container; None where it never is needed."""
 
-    def open(self) -> contextlib.AbstractAsyncContextManager[tuple[websocket.WebSocket, bytes]]:
+    def open(self) -> contextlib.AbstractAsyncContextManager[tuple[driver.Connection, bytes]]:
         """Open a connection, with the agent's key."""
 
 

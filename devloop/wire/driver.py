@@ -21,6 +21,9 @@ from devloop.protocol import messages, session
 # How long the last frames may take to leave, once the session has closed.
 CLOSE_TIMEOUT_S: Final = 2.0
 
+# Small frames leave together, up to about this much: every write costs each hop on the way a wake-up.
+TOGETHER_BYTES: Final = 64 * 1024
+
 # The clock looks at least this often, in case the loop's time jumps with a sleeping machine.
 LONGEST_TICK_S: Final = 1.0
 
@@ -28,8 +31,8 @@ LONGEST_TICK_S: Final = 1.0
 class Connection(Protocol):
     """What the driver needs of a connection: whole binary messages, in order."""
 
-    async def send(self, message: bytes, /) -> None:
-        """Send one message; wait while the connection's buffer is full. Raises ConnectionError when it is gone."""
+    async def send(self, *messages: bytes) -> None:
+        """Send messages; wait while the connection's buffer is full. Raises ConnectionError when it is gone."""
 
     async def recv(self) -> bytes:
         """Return the next message. Raises ConnectionError at its end."""
@@ -194,10 +197,10 @@ class Driver:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                frame = self.session.next_frame(loop.time())
-                if frame is not None:
-                    await self._connection.send(frame)
-                    # A frame that left makes room for the next bulk.
+                frames = self._next_frames(loop.time())
+                if frames:
+                    await self._connection.send(*frames)
+                    # Frames that left make room for the next bulk.
                     self._room.set()
                     continue
                 if self.session.closed:
@@ -208,6 +211,15 @@ class Driver:
             self._lost(error)
         finally:
             self._drained.set()
+
+    def _next_frames(self, now_s: float) -> list[bytes]:
+        """Return the frames that leave now."""
+        frames: list[bytes] = []
+        size = 0
+        while size < TOGETHER_BYTES and (frame := self.session.next_frame(now_s)) is not None:
+            frames.append(frame)
+            size += len(frame)
+        return frames
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()

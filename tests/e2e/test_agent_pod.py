@@ -18,6 +18,7 @@ from devloop.protocol import messages
 from devloop.transport import dial
 from tests.e2e import cluster, shapes, space
 from tests.unit.agent import linked
+from tests.unit.wire import wired
 
 NAME = "web"
 SLEEP = ("/bin/sleep", "infinity")
@@ -33,7 +34,7 @@ def key_of(user: cluster.Kubectl, pod: str = NAME) -> bytes:
 async def laptop(user: cluster.Kubectl, key: bytes, pod: str = NAME) -> AsyncIterator[linked.Laptop]:
     """Link a laptop to a pod's agent through the API server."""
     with space.forwarded(user, pod, shapes.PORT) as opened:
-        connection = await dial.over(opened, pod)
+        connection = await dial.over(wired.Wired(opened), pod)
         claim = linked.hello(syncs=(messages.SyncSpec(shapes.TO),))
         one = linked.Laptop(connection, claim, key)
         async with asyncio.TaskGroup() as group:

@@ -14,6 +14,7 @@ from devloop.wire import streams
 from tests.e2e import cluster, shapes, space
 from tests.e2e.test_agent_pod import key_of
 from tests.tunnel import rig
+from tests.unit.wire import wired
 
 NAME = "web"
 SERVE = ("python", "-m", "http.server", "8000", "--bind", "0.0.0.0", "--directory", "/app")
@@ -41,7 +42,7 @@ def developer(ns: space.Space, agent_image: str, app_image: str) -> cluster.Kube
 async def carried(developer: cluster.Kubectl) -> AsyncIterator[streams.Streams]:
     key = key_of(developer)
     with space.forwarded(developer, NAME, shapes.PORT) as opened:
-        connection = await dial.over(opened, NAME)
+        connection = await dial.over(wired.Wired(opened), NAME)
         async with rig.linked_by(key, connection, to=shapes.TO) as link:
             yield link.streams
 

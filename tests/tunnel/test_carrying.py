@@ -14,9 +14,10 @@ from websockets.asyncio import client, server
 
 from devloop import errors
 from devloop.transport import dial
-from devloop.wire import pump, streams, websocket
+from devloop.wire import driver, pump, streams
 from tests.behaviour import agents
 from tests.tunnel import rig
+from tests.unit.wire import wired
 
 MIB = 1 << 20
 
@@ -365,6 +366,6 @@ async def _nobody(call: streams.Call) -> None:
     raise AssertionError
 
 
-async def agents_link(agent: agents.Process) -> websocket.WebSocket:
+async def agents_link(agent: agents.Process) -> driver.Connection:
     connected = socket.create_connection(("127.0.0.1", agent.port))
-    return await dial.over(connected, "the agent")
+    return await dial.over(wired.Wired(connected), "the agent")
