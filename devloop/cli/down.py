@@ -174,14 +174,16 @@ class _Down:
         for each in found.attached:
             listed = ", ".join(each.containers)
             if not self._evict:
-                self._say(f"pod {each.pod} keeps the ephemeral container {listed} until it goes (--evict evicts it)")
+                self._say(
+                    f"pod {each.pod.name} keeps the ephemeral container {listed} until it goes (--evict evicts it)"
+                )
                 continue
             try:
                 await ending.evict(api, api.namespace, each)
             except errors.ClusterError as error:
                 self._trouble(error.message, error.hint)
             else:
-                self._say(f"pod {each.pod} is evicted, and with it {listed}")
+                self._say(f"pod {each.pod.name} is evicted, and with it {listed}")
 
     def _finish(self, found: ending.Survey, proof: ending.Proof, namespace: str, *, held: bool) -> int:
         theirs = {f"leases/{each.name}" for each in found.others}

@@ -165,7 +165,8 @@ class Admitted:
                     self._say(f"{one.pod} was evicted; the one in its place comes with the agent")
                 case eviction.End.FORBIDDEN_NOW:
                     self._say(
-                        f"{one.message}; tried again", "`kubectl get pdb` shows which budget, and what it waits for"
+                        f"a PodDisruptionBudget does not let {one.pod} go now: {one.message}; tried again",
+                        "`kubectl get pdb` shows which budget, and what it waits for",
                     )
                 case _:
                     pass

@@ -173,7 +173,9 @@ async def test_a_budget_and_a_reason_are_told(api: client.Client, bench: Bench) 
     )
     async with bench.held(api, bench.rung(), OLD):
         await bench.until(lambda: bench.said("c has no agent: no"))
-    assert bench.said("a PodDisruptionBudget does not let web-1 go now") and bench.said("web-1 was evicted")
+    assert bench.said("a PodDisruptionBudget does not let web-1 go now: budget; tried again") and bench.said(
+        "web-1 was evicted"
+    )
 
 
 async def test_a_webhook_that_does_nothing_is_found_out(api: client.Client, bench: Bench) -> None:

@@ -100,13 +100,19 @@ class Cluster(fake_api.FakeApi):
                 return fake_api.status(404, "not found", "NotFound")
             return web.json_response({"status": {"userInfo": {"username": self.user}}})
         if request.path.endswith("/eviction"):
-            self.objects.pop(request.path.removesuffix("/eviction"), None)
-            return web.json_response({})
+            return self._evict(request.path.removesuffix("/eviction"), body)
         path = f"{request.path}/{body['metadata']['name']}"
         if path in self.objects:
             return fake_api.status(409, "it exists already", "AlreadyExists")
         self.put(path, body)
         return web.json_response(body)
+
+    def _evict(self, path: str, body: dict[str, Any]) -> web.Response:
+        wanted = ((body.get("deleteOptions") or {}).get("preconditions") or {}).get("uid")
+        if wanted and path in self.objects and self.objects[path]["metadata"]["uid"] != wanted:
+            return fake_api.status(409, "the UID in the precondition differs", "Conflict")
+        self.objects.pop(path, None)
+        return web.json_response({})
 
     def _replace(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         there = self.objects.get(request.path)
