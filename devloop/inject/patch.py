@@ -19,8 +19,8 @@ import msgspec
 
 from devloop import errors
 from devloop.inject import lease, leasing, marks, ownership, putback, rollout, running, template
-from devloop.kube import client, paths, workloads
-from devloop.podspec import inject, names, outcome, request
+from devloop.kube import client, paths, podtemplate, workloads
+from devloop.podspec import inject, names, outcome, request, undo
 
 TIMEOUT_S: Final = 180.0
 
@@ -123,7 +123,7 @@ def _check_owner(held: lease.Lease | None, asked: Asked, me: lease.Owner) -> Non
 
 
 async def _change(api: client.Client, namespace: str, asked: Asked, me: lease.Owner) -> Installed:
-    for _ in range(template.ROUNDS):
+    for _ in range(podtemplate.ROUNDS):
         held = await leasing.find(api, namespace, str(asked.reference))
         _check_owner(held, asked, me)
         raw = await api.find(asked.reference.path(namespace))
@@ -147,15 +147,15 @@ async def _change_once(
     raw: Mapping[str, Any],
 ) -> Installed | None:
     """Make the change; None where somebody else changed the template or took the lease at this very moment."""
-    before = template.of(raw, asked.reference)
+    before = podtemplate.of(raw, asked.reference)
     if held is None and inject.is_injected(before):
         return Installed(None)
     original = template.without(before, held.restore.record if held else "")
     made = await _made(api, namespace, asked, raw, original)
-    after = await template.replace(api, namespace, asked.reference, before, made.pod, dry=True)
+    after = await podtemplate.replace(api, namespace, asked.reference, before, made.pod, dry=True)
     if after is None:
         return None
-    told = lease.Restore(template.record_of(made.pod), lease.digest(original), lease.digest(after))
+    told = undo.Restore(template.record_of(made.pod), undo.digest(original), undo.digest(after))
     mine = _lease(asked, me, held, told)
     await _claim(api, namespace, asked, made, mine)
     try:
@@ -163,7 +163,7 @@ async def _change_once(
     except errors.ConflictError:
         return None
     try:
-        changed = await template.replace(api, namespace, asked.reference, before, made.pod)
+        changed = await podtemplate.replace(api, namespace, asked.reference, before, made.pod)
     except errors.ClusterError:
         if held is None:
             await _forget(api, namespace, written)
@@ -172,7 +172,7 @@ async def _change_once(
         if held is None:
             await _forget(api, namespace, written)
         return None
-    return Installed(written, lease.digest(before) != lease.digest(changed), made.notes)
+    return Installed(written, undo.digest(before) != undo.digest(changed), made.notes)
 
 
 async def _made(
@@ -212,7 +212,7 @@ async def _with_user(api: client.Client, namespace: str, asked: Asked, original:
     return asked.service
 
 
-def _lease(asked: Asked, me: lease.Owner, held: lease.Lease | None, told: lease.Restore) -> lease.Lease:
+def _lease(asked: Asked, me: lease.Owner, held: lease.Lease | None, told: undo.Restore) -> lease.Lease:
     mine = lease.Lease(
         workload=str(asked.reference),
         service=asked.service.name,

@@ -20,6 +20,9 @@ ANNOTATION: Final = "devloop.dev/injected"
 SESSION: Final = "devloop.dev/session"
 """The label of everything in a cluster that is there for a session; its value is the session's uid."""
 
+MANAGER: Final = "devloop"
+"""The field manager of every change that devloop makes to an object."""
+
 TOOLS: Final = "devloop-tools"
 """The volume with busybox and the scripts, and the init container that fills it."""
 RUN: Final = "devloop-run"
