@@ -48,7 +48,7 @@ class Patched:
         me = await leasing.whoami(api)
         try:
             done = await patch.install(api, namespace, self._asked, me, self._say)
-            self._tell(done)
+            self._tell(done, await self._restorer(api, namespace))
             async with asyncio.TaskGroup() as group:
                 beat = group.create_task(self._renew(api, namespace, done.lease))
                 yield
@@ -90,12 +90,22 @@ class Patched:
     def _is_ours(self, one: lease.Lease, me: lease.Owner) -> bool:
         return one.until is lease.Until.WATCH and one.owner.is_same(me) and one.project == self._asked.project
 
-    def _tell(self, done: patch.Installed) -> None:
+    async def _restorer(self, api: client.Client, namespace: str) -> str:
+        """Return who restores the workload should this watch not come to do it."""
+        try:
+            sweeper = await leasing.sweeper(api, namespace)
+        except errors.ClusterError:
+            sweeper = ""
+        here = "the next `devloop watch` of this project does"
+        after = f"after {lease.DURATION_S // 60} minutes of silence"
+        return f"the sweeper in the cluster ({sweeper}) does {after}, or {here}" if sweeper else here
+
+    def _tell(self, done: patch.Installed, restorer: str) -> None:
         workload = self._asked.reference
         if done.lease is None:
             self._say(f"{workload} has the agent by its own manifests; nothing was changed")
         elif done.lease.until is lease.Until.WATCH:
-            self._say(f"{workload} is patched until this watch ends")
+            self._say(f"{workload} is patched until this watch ends, which puts it back; if it is killed, {restorer}")
 
     def _say(self, line: str) -> None:
         self._publish(events.Notice(level=events.Level.INFO, message=line))

@@ -25,7 +25,7 @@ def without(template: outcome.Tree, record: str) -> outcome.Tree:
         RefusedError: Parts of devloop are in it that nobody tells how to undo.
     """
     told = inject.uninject(template)
-    if (told.refusals and record) or (record and not inject.is_injected(template) and _has_parts(template)):
+    if (told.refusals and record) or (record and not inject.is_injected(template) and inject.has_parts(template)):
         marked = copy.deepcopy(template)
         metadata = marked.setdefault("metadata", {})
         metadata["annotations"] = {**(metadata.get("annotations") or {}), names.ANNOTATION: record}
@@ -34,15 +34,6 @@ def without(template: outcome.Tree, record: str) -> outcome.Tree:
         first = told.refusals[0]
         raise errors.RefusedError(first.message, hint=first.hint, code=first.code)
     return told.pod
-
-
-def _has_parts(template: Mapping[str, Any]) -> bool:
-    spec = template.get("spec") or {}
-    return any(
-        names.is_ours(each.get("name"))
-        for key in ("containers", "initContainers", "volumes")
-        for each in spec.get(key) or []
-    )
 
 
 def record_of(template: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import yaml
 
 from tests.e2e import cluster, shapes, space
+from tests.unit.docs import rendering
 
 NAME: Final = "devloop-admission"
 NAMESPACE: Final = "devloop-system"
@@ -56,6 +57,19 @@ class Installed:
             self.admin("rollout", "status", f"deployment/{self.name}", "--timeout=90s")
         else:
             self.admin("wait", "--for=delete", "pod", "-l", f"app.kubernetes.io/instance={self.name}", "--timeout=60s")
+
+    def restore_in(self, ns: space.Space) -> None:
+        """Have patches restored in a namespace, as Ops do: what the chart renders, and the sweeper's argument."""
+        objects = rendering.template("restore.yaml", release=self.name, name=self.name, restoreIn=[ns.name])
+        listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        self.whole.admin("apply", "-f", "-", told=listed)
+        argument = {"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": f"--restore-in={ns.name}"}
+        self.admin("patch", "deployment", self.name, "--type=json", "-p", json.dumps([argument]))
+        self.admin("rollout", "status", f"deployment/{self.name}", "--timeout=90s")
+
+    def restore_nowhere(self) -> None:
+        """Take that right away again."""
+        self.whole.admin("delete", "clusterrole", f"{self.name}-restore", "--ignore-not-found")
 
     def logs(self) -> str:
         """Return what it says."""

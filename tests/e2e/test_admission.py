@@ -308,3 +308,30 @@ def test_a_watch_brings_the_agent_in_by_itself_and_keeps_the_session(
         assert any("is yours by the DevSession deployment-web" in each for each in said), said
         heard = opened.get("devsession", "deployment-web")["status"]["renewTime"]
         opened.wait("devsession", "deployment-web", lambda each: each["status"]["renewTime"] != heard, "a heartbeat")
+
+
+def test_what_a_killed_watch_left_patched_is_restored_by_the_sweeper(
+    opened: space.Space, webhook: admission.Installed, agent_image: str, tmp_path: Any
+) -> None:
+    webhook.restore_in(opened)
+    try:
+        before = opened.get("deployment", "web")["spec"]["template"]
+        web = {"workload": "deployment/web", "sync": [{"from": "web", "to": "/srv/web", "seed": "none"}]}
+        ann = machine.Laptop(tmp_path / "ann", opened.developer("patch"), {"services": {"web": web}})
+        ann.write("web/page.html", "one\n")
+        with ann.watching("--patch", agent_image=agent_image) as watch:
+            watch.until_ready()
+            said = " ".join(event.get("message", "") for event in watch.seen)
+            assert f"the sweeper in the cluster ({webhook.name}/{webhook.name}) does after 15 minutes" in said, said
+            watch.process.kill()
+            watch.process.wait(30)
+        # Nobody waits for that long here.
+        shorter = json.dumps({"spec": {"leaseDurationSeconds": 3}})
+        opened.admin("patch", "lease", "devloop-deployment-web", "--type=merge", "-p", shorter)
+        opened.wait("deployment", "web", lambda each: each["spec"]["template"] == before, "what it was", 60.0)
+        argv = opened.admin.argv("get", "events", "--watch", "-o", "json")
+        event = opened.until(argv, lambda each: each["reason"] == "DevloopRestored", "the event", 30.0)
+        assert event["involvedObject"]["name"] == "web" and "put back exactly as it was" in event["message"]
+        opened.admin("wait", "--for=delete", "lease/devloop-deployment-web", "--timeout=30s")
+    finally:
+        webhook.restore_nowhere()

@@ -54,7 +54,20 @@ async def test_it_is_patched_meanwhile_and_put_back_exactly(watching: Watching) 
         assert watching.is_patched
         watching.rung.look([])
     assert watching.bench.cluster.template == before
-    assert watching.said[-2:] == ["deployment/web is patched until this watch ends", "deployment/web is put back"]
+    until = "deployment/web is patched until this watch ends, which puts it back"
+    restorer = "if it is killed, the next `devloop watch` of this project does"
+    assert watching.said[-2:] == [f"{until}; {restorer}", "deployment/web is put back"]
+
+
+async def test_where_ops_have_a_sweeper_restore_it_is_named(watching: Watching) -> None:
+    path = fake_cluster.LEASE.replace("devloop-deployment-web", "devloop-sweeper")
+    watching.bench.cluster.put(path, {"spec": {"holderIdentity": "devloop-system/devloop-admission"}})
+    async with watching.rung.held(watching.bench.api, "dev"):
+        assert any(
+            "if it is killed, the sweeper in the cluster (devloop-system/devloop-admission) does after 15 minutes"
+            in each
+            for each in watching.said
+        )
 
 
 async def test_a_cancelled_watch_puts_it_back_as_well(watching: Watching) -> None:
