@@ -14,13 +14,15 @@ from typing import Any, Final
 
 from devloop import errors
 from devloop.daemon import rungs
-from devloop.inject import admission, sessions
+from devloop.inject import admission, claims, sessions
 from devloop.kube import client, eviction, pods, workloads
 from devloop.podspec import devsession, request
 from devloop.sync import events
 
 # How often pods are looked at while some are to be replaced.
 _STEP_S: Final = 1.0
+# A label's value has at most so many characters.
+_MAX_LABEL: Final = 63
 
 
 class Admitted:
@@ -116,12 +118,37 @@ class Admitted:
         except ValueError as error:
             self._say(f"a session cannot be asked for this: {error}")
             return None
-        session = await sessions.begin(api, namespace, spec, takeover=self._takeover)
+        session = await self._with_claim(api, namespace, spec)
         self._claimed = True
         self._say(
             f"{reference} is yours by the DevSession {session.name}: its pods go, and come again with the agent",
             "the workload itself is not touched; `devloop down` gives the pods back",
         )
+        return session
+
+    async def _with_claim(self, api: client.Client, namespace: str, spec: devsession.Spec) -> devsession.Session:
+        """Begin the session, after the claim that its pods need: one that comes without would go without an agent."""
+        made: claims.Claim | None = None
+        if self._service.persist:
+            name = devsession.name_of(spec.workload)
+            made = await claims.ensure(
+                api,
+                namespace,
+                claims.Wanted(self._service, self._workload, self._owner, name[:_MAX_LABEL].rstrip("-.")),
+            )
+        session: devsession.Session | None = None
+        try:
+            session = await sessions.begin(api, namespace, spec, takeover=self._takeover)
+        finally:
+            if session is None and made is not None:
+                with contextlib.suppress(errors.ClusterError):
+                    await claims.delete(api, namespace, made)
+        if made is not None:
+            folders = ", ".join(self._service.persist)
+            self._say(
+                f"the claim {made.name} of {self._service.persist_size} was made for {folders}",
+                "it outlives pods and watches; `devloop down` deletes it, and --keep-volumes keeps it",
+            )
         return session
 
     async def _beat(self, api: client.Client, session: devsession.Session) -> None:

@@ -142,10 +142,6 @@ async def end(api: client.Client, namespace: str, found: Survey, say: Say) -> li
             failed.append(error)
             continue
         say(f"{one.workload}: {_ENDS[ended]}")
-    try:
-        await _delete_claims(api, namespace, found, say)
-    except errors.ClusterError as error:
-        failed.append(error)
     return failed
 
 
@@ -155,24 +151,6 @@ _ENDS: Final[Mapping[putback.End, str]] = {
     putback.End.UNTOUCHED: "somebody else changed it meanwhile and nothing of devloop is in it; it was left as it is",
     putback.End.GONE: "it was deleted meanwhile; its lease is given back",
 }
-
-
-async def _delete_claims(api: client.Client, namespace: str, found: Survey, say: Say) -> None:
-    """Delete the claims of the sessions that ended, and of sessions that nobody knows any more."""
-    alive = {each.session for each in found.others}
-    path = paths.of(marks.CLAIMS.version, marks.CLAIMS.plural, namespace)
-    try:
-        listed = await api.list(path, {"labelSelector": marks.LABEL})
-    except errors.ForbiddenError:
-        # Without this right none can have been made; the proof names it.
-        return
-    for raw in listed.items:
-        meta = raw.get("metadata") or {}
-        if (meta.get("labels") or {}).get(marks.LABEL) in alive:
-            continue
-        name = str(meta.get("name", ""))
-        await api.delete(paths.of(marks.CLAIMS.version, marks.CLAIMS.plural, namespace, name))
-        say(f"the claim {name} is deleted, with what was kept in it")
 
 
 async def settle(api: client.Client, namespace: str, found: Survey, timeout_s: float = SETTLE_S) -> list[str]:

@@ -72,6 +72,7 @@ KEY_LIMIT: Final = "4Mi"
 SYNC_LIMIT: Final = "8Gi"
 """A pod whose emptyDir outgrows its limit is evicted, so this is for accidents, not for housekeeping."""
 PERSIST_SIZE: Final = "5Gi"
+"""How large the claim of `persist:` is, unless the service says."""
 
 
 def sync_volume(index: int) -> str:

@@ -62,7 +62,7 @@ class Installed:
         """Have patches restored in a namespace, as Ops do: what the chart renders, and the sweeper's argument."""
         objects = rendering.template("restore.yaml", release=self.name, name=self.name, restoreIn=[ns.name])
         listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-        self.whole.admin("apply", "-f", "-", told=listed)
+        ns.admin("apply", "-f", "-", told=listed)
         argument = {"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": f"--restore-in={ns.name}"}
         self.admin("patch", "deployment", self.name, "--type=json", "-p", json.dumps([argument]))
         self.admin("rollout", "status", f"deployment/{self.name}", "--timeout=90s")

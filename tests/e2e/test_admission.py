@@ -335,3 +335,99 @@ def test_what_a_killed_watch_left_patched_is_restored_by_the_sweeper(
         opened.admin("wait", "--for=delete", "lease/devloop-deployment-web", "--timeout=30s")
     finally:
         webhook.restore_nowhere()
+
+
+KEEPS = {
+    "workload": "deployment/web",
+    "persist": ["/srv/web/node_modules"],
+    "persist_size": "20Mi",
+    "sync": [{"from": "web", "to": "/srv/web", "seed": "none"}],
+}
+
+
+@pytest.fixture
+def volume(ns: space.Space, app_image: str) -> Iterator[str]:
+    """A volume for the claim alone, as Ops make one where nothing makes them: a folder of the node, open to all."""
+    folder = f"/tmp/devloop-{ns.name}"
+    chown = shapes.pod("chown", [shapes.container(shapes.APP, app_image, "chmod", "0777", "/there")])
+    chown["spec"]["securityContext"] = {"runAsUser": 0, "runAsNonRoot": False}
+    there = {"name": "there", "hostPath": {"path": folder, "type": "DirectoryOrCreate"}}
+    chown["spec"] |= {"volumes": [there], "restartPolicy": "Never"}
+    chown["spec"]["containers"][0] |= {
+        "volumeMounts": [{"name": "there", "mountPath": "/there"}],
+        "securityContext": {},
+    }
+    ns.apply(chown)
+    assert ns.finished("chown") == "Succeeded"
+    spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "capacity": {"storage": "20Mi"},
+        "claimRef": {"namespace": ns.name, "name": "devloop-web"},
+        "hostPath": {"path": folder},
+        "persistentVolumeReclaimPolicy": "Retain",
+        "storageClassName": "",
+    }
+    ns.apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": ns.name}, "spec": spec})
+    yield ns.name
+    ns.cluster.admin("delete", "pv", ns.name, "--wait=false", "--ignore-not-found")
+
+
+def claims(ns: space.Space) -> list[str]:
+    return ns.admin("get", "pvc", "-o", "name").split()
+
+
+def test_what_is_to_persist_outlives_the_pod_and_goes_with_down(
+    opened: space.Space, developer: cluster.Kubectl, volume: str, tmp_path: Any
+) -> None:
+    kept = "/srv/web/node_modules/made-in-the-pod"
+    ann = machine.Laptop(tmp_path / "ann", developer, {"services": {"web": KEEPS}})
+    ann.write("web/page.html", "one\n")
+    with ann.watching() as watch:
+        watch.until_ready()
+        said = " ".join(event.get("message", "") for event in watch.seen)
+        assert "the claim devloop-web of 20Mi was made for /srv/web/node_modules" in said, said
+        first = living(opened, has_agent, "the injected pod")["metadata"]["name"]
+        opened.exec(first, "sh", "-c", f"echo hours of npm > {kept}", container=shapes.APP)
+        opened.admin("delete", "pod", first, "--wait=false")
+        second = living(
+            opened, lambda pod: has_agent(pod) and pod["metadata"]["name"] != first and space.is_ready(pod), "the next"
+        )["metadata"]["name"]
+        assert opened.read(second, kept, shapes.APP) == "hours of npm\n"
+        ann.write("web/page.html", "two\n")
+        watch.until(lambda event: event["event"] == "sync_complete", "the save")
+    kept_it = ann("down", "--keep-volumes")
+    assert kept_it.status == 0 and "the claim devloop-web is kept" in kept_it.err, kept_it.err
+    assert claims(opened) == ["persistentvolumeclaim/devloop-web"]
+    done = ann("down")
+    assert done.status == 0, done.err
+    assert "the claim devloop-web is deleted" in done.err and "nothing labelled devloop.dev/session" in done.err
+    assert claims(opened) == []
+    living(opened, lambda pod: is_clean(pod) and space.is_ready(pod), "the pod as git says")
+
+
+def test_a_claim_that_gets_no_volume_is_said_in_the_clusters_words_and_leaves_nothing(
+    opened: space.Space, developer: cluster.Kubectl, tmp_path: Any
+) -> None:
+    if opened.admin("get", "storageclass", "-o", "name").split():
+        pytest.skip("this cluster makes volumes")
+    ann = machine.Laptop(tmp_path / "ann", developer, {"services": {"web": KEEPS}})
+    ann.write("web/page.html", "one\n")
+    with ann.watching() as watch:
+        told = watch.until(lambda event: "gets no volume" in event.get("message", ""), "the reason")
+    assert "no persistent volumes available for this claim and no storage class is set" in told["message"]
+    assert told["code"] == "DL0787" and "StorageClass" in told["hint"]
+    assert claims(opened) == [] and opened.admin("get", "devsessions", "-o", "name").split() == []
+
+
+def test_a_quota_that_forbids_the_claim_is_said_and_leaves_nothing(
+    opened: space.Space, developer: cluster.Kubectl, tmp_path: Any
+) -> None:
+    quota = {"hard": {"persistentvolumeclaims": "0"}}
+    opened.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}, "spec": quota})
+    opened.wait("quota", "small", lambda each: "used" in each["status"], "the quota")
+    ann = machine.Laptop(tmp_path / "ann", developer, {"services": {"web": KEEPS}})
+    ann.write("web/page.html", "one\n")
+    with ann.watching() as watch:
+        told = watch.until(lambda event: "exceeded quota: small" in event.get("message", ""), "the reason")
+    assert told["code"] == "DL0787" and "kubectl describe quota" in told["hint"]
+    assert claims(opened) == [] and opened.admin("get", "devsessions", "-o", "name").split() == []

@@ -189,3 +189,42 @@ async def test_pods_that_cannot_be_looked_at_for_a_while_are_looked_at_again(api
     bench.server.on("GET", PODS, objects.failed(503, "busy"), objects.listed(OLD), objects.listed(NEW))
     async with bench.held(api, bench.rung(), OLD):
         await bench.until(lambda: bench.said("cannot be replaced now") and bench.said("web-1 was evicted"))
+
+
+CLAIMS = "/api/v1/namespaces/dev/persistentvolumeclaims"
+CLAIM = f"{CLAIMS}/devloop-web"
+KEEPS = request.Service(name="web", syncs=(request.Sync("/app"),), persist=("/cache",), persist_size="2Gi")
+
+
+def claim(bench: Bench) -> None:
+    made = {"metadata": {"name": "devloop-web", "uid": "c1"}, "spec": {"storageClassName": "standard"}}
+    bench.server.on("GET", CLAIM, objects.failed(404, "not found", "NotFound"))
+    bench.server.on("POST", CLAIMS, objects.answered(made, 201))
+    bench.server.on("DELETE", CLAIM, objects.answered({}))
+
+
+async def test_what_is_to_persist_has_its_claim_before_there_is_a_session(api: client.Client, bench: Bench) -> None:
+    claim(bench)
+    async with bench.held(api, bench.rung(service=KEEPS), OLD):
+        await bench.until(lambda: bench.said("web-1 was evicted"))
+    posted = [each.path for each in bench.server.requests if each.method == "POST" and each.path in (CLAIMS, ALL)]
+    assert posted == [CLAIMS, ALL]
+    assert bench.said("the claim devloop-web of 2Gi was made for /cache") and bench.count("DELETE", CLAIM) == 0
+
+
+async def test_a_session_that_is_somebody_elses_leaves_no_claim(api: client.Client, bench: Bench) -> None:
+    claim(bench)
+    bench.server.on("POST", ALL, EXISTS)
+    bench.server.on("GET", ONE, objects.answered(objects.session(owner="bob@desk")))
+    with pytest.raises(ExceptionGroup):
+        async with bench.held(api, bench.rung(service=KEEPS), OLD):
+            await asyncio.Event().wait()
+    assert bench.count("DELETE", CLAIM) == 1
+
+
+async def test_a_quota_that_forbids_the_claim_is_said_and_there_is_no_session(api: client.Client, bench: Bench) -> None:
+    claim(bench)
+    bench.server.on("POST", CLAIMS, objects.failed(403, "x is forbidden: exceeded quota: small", "Forbidden"))
+    async with bench.held(api, bench.rung(service=KEEPS), OLD):
+        await bench.until(lambda: bench.said("exceeded quota: small"))
+    assert bench.count("POST", ALL) == 0

@@ -87,20 +87,6 @@ async def test_a_lease_that_cannot_be_understood_is_told(bench: Bench) -> None:
     assert (await ending.prove(bench.api, "dev")).left == ("leases/devloop-deployment-web",)
 
 
-async def test_claims_of_ended_sessions_are_deleted_and_others_kept(bench: Bench) -> None:
-    keeps = request.Service("web", (request.Sync("/app"),), persist=("/cache",))
-    await install(bench, service=keeps)
-    theirs = {"metadata": {"labels": {"devloop.dev/session": "theirs"}}}
-    bench.cluster.put(f"{CLAIMS}/devloop-theirs", theirs)
-    await leasing.write(
-        bench.api, "dev", msgspec.structs.replace(ONE, workload="deployment/api", owner=BOB, session="theirs")
-    )
-    said, failed = await end(bench, await ending.survey(bench.api, "dev", WEB, ANN))
-    assert failed == [] and "the claim devloop-web is deleted" in said[1]
-    assert f"{CLAIMS}/devloop-theirs" in bench.cluster.objects
-    assert f"{CLAIMS}/devloop-web" not in bench.cluster.objects
-
-
 async def test_a_kind_that_may_not_be_listed_is_no_proof(bench: Bench) -> None:
     no_right = 'User "ann" cannot list resource "persistentvolumeclaims" in API group "" in the namespace "dev"'
     bench.cluster.refused[f"GET {CLAIMS}"] = (403, no_right, "Forbidden")
