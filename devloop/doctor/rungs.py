@@ -22,6 +22,11 @@ def verdicts(found: facts.Workload, cluster: facts.Cluster) -> tuple[Verdict, ..
     )
 
 
+def may_ask_for_sessions(cluster: facts.Cluster) -> bool:
+    """Say whether sessions are a way in for this user, as far as the chart and their rights go."""
+    return cluster.chart is True and not checks.lacking(cluster.rungs.get(Rung.ADMISSION, ()))
+
+
 def first(judged: Sequence[Verdict]) -> Verdict | None:
     """Return the first rung that can be used."""
     return next((each for each in judged if each.usable is Usable.YES), None)

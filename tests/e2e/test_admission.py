@@ -431,3 +431,64 @@ def test_a_quota_that_forbids_the_claim_is_said_and_leaves_nothing(
         told = watch.until(lambda event: "exceeded quota: small" in event.get("message", ""), "the reason")
     assert told["code"] == "DL0787" and "kubectl describe quota" in told["hint"]
     assert claims(opened) == [] and opened.admin("get", "devsessions", "-o", "name").split() == []
+
+
+WEB = {"workload": "deployment/web", "sync": [{"from": "web", "to": "/srv/web", "seed": "none"}]}
+
+
+def examined(folder: Any, user: cluster.Kubectl) -> dict[str, dict[str, Any]]:
+    """Return the doctor's checks by name, for somebody with the rights of a kubeconfig."""
+    one = machine.Laptop(folder, user, {"services": {"web": WEB}})
+    one.write("web/page.html", "one\n")
+    done = one("doctor", "-o", "json")
+    return {check["name"]: check for check in json.loads(done.out)["checks"]}
+
+
+async def test_the_doctor_judges_the_webhook_from_where_it_matters(
+    opened: space.Space, developer: cluster.Kubectl, webhook: admission.Installed, api: client.Client, tmp_path: Any
+) -> None:
+    session = await sessions.begin(api, opened.name, asked())
+    pod_of(opened, await turned_over(api, session))
+    mine = examined(tmp_path / "developer", developer)
+    assert mine["webhook"]["level"] == "pass", mine["webhook"]
+    assert mine["webhook"]["text"].endswith(f"knows you as {session.spec.author.name}")
+    # What only Ops may read is not known, and is not called wrong.
+    assert mine["webhook configuration"]["level"] == "unknown" and mine["webhook configuration"]["fix"]
+    assert mine["session"]["level"] == "pass" and "was not tried: you may not create pods" in mine["session"]["text"]
+    assert "budgets" not in mine
+    ops = examined(tmp_path / "ops", opened.admin)
+    told = [ops[name]["level"] for name in ("webhook", "webhook configuration", "webhook endpoints", "session")]
+    assert told == ["pass"] * 4, ops
+    assert "a pod that was only tried came with it" in ops["session"]["text"]
+    # Nothing was made by all that.
+    assert opened.admin("get", "devsessions", "-o", "name").split() == ["devsession.devloop.dev/deployment-web"]
+    assert len([pod for pod in opened.pods("app=web") if "deletionTimestamp" not in pod["metadata"]]) == 1
+
+
+def test_the_doctor_names_the_budget_that_would_keep_the_pods(
+    opened: space.Space, developer: cluster.Kubectl, tmp_path: Any
+) -> None:
+    version = "policy/v1" if opened.cluster.version >= cluster.Version(1, 21) else "policy/v1beta1"
+    budget = {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}
+    opened.apply({"apiVersion": version, "kind": "PodDisruptionBudget", "metadata": {"name": "keep"}, "spec": budget})
+    opened.wait("pdb", "keep", lambda each: each["status"].get("currentHealthy") == 1, "the budget")
+    told = examined(tmp_path / "developer", developer)["budgets"]
+    assert (told["level"], told["code"]) == ("warn", "DL0785")
+    assert told["text"].startswith("keep needs 1 healthy pods, and 1 are: none may be evicted now") and told["fix"]
+
+
+def test_the_doctor_finds_a_webhook_that_is_away_or_not_trusted(
+    opened: space.Space, developer: cluster.Kubectl, webhook: admission.Installed, tmp_path: Any
+) -> None:
+    webhook.distrust()
+    told = examined(tmp_path / "distrusted", developer)["webhook"]
+    assert (told["level"], told["code"]) == ("fail", "DL0821"), told
+    assert "x509" in told["text"] and "caBundle" in told["fix"]
+    webhook.scale(0)
+    try:
+        gone = examined(tmp_path / "away", developer)["webhook"]
+        ops = examined(tmp_path / "ops", opened.admin)
+    finally:
+        webhook.scale(1)
+    assert gone["level"] == "fail" and "cannot call the webhook" in gone["text"], gone
+    assert ops["webhook endpoints"]["level"] == "fail" and "no pod is ready" in ops["webhook endpoints"]["text"]
