@@ -99,6 +99,26 @@ def test_a_rollout_and_scaling_keep_every_pod_in_sync(bench: loop.Bench) -> None
         assert loop.shown(bench.ns, "/app/page.txt") == ["third"]
 
 
+def test_a_deployment_that_is_made_anew_with_other_labels_is_in_sync_again_without_a_hand(bench: loop.Bench) -> None:
+    made = bench.make()
+    other = loop.deployment(bench.app_image, "/bin/sleep", "infinity")
+    other["spec"]["selector"] = {"matchLabels": {"app": "shop"}}
+    other["spec"]["template"]["metadata"]["labels"] = {"app": "shop"}
+    (again,) = made.injected(other, image=bench.agent_image)
+    with project.watching(made) as watch:
+        (before,) = loop.living(bench.ns)
+        bench.ns.admin("delete", "deployment", "web", "--wait=true")
+        made.write("web/page.txt", "second")
+        bench.ns.apply(again)
+        told = watch.until("notice", lambda event: "means other pods" in event["message"])
+        assert "app=shop" in told["message"]
+        watch.until("link", lambda event: event["up"] and event["target"] != before)
+        made.flush()
+        (pod,) = bench.ns.pods("app=shop")
+        assert bench.ns.read(pod["metadata"]["name"], "/app/page.txt", shapes.APP) == "second"
+        assert [each["name"] for each in made.states()["targets"]] == [pod["metadata"]["name"]]
+
+
 def test_an_agent_that_is_killed_comes_back_with_what_it_had(bench: loop.Bench) -> None:
     made = bench.make()
     with project.watching(made) as watch:
