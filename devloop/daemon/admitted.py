@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from devloop.sync import events
 
 # How often pods are looked at while some are to be replaced.
 _STEP_S: Final = 1.0
+# A session that is gone after so long without a heartbeat of ours was ended by the sweeper: this laptop slept.
+_SLEPT_S: Final = 2 * sessions.RENEW_S
 # A label's value has at most so many characters.
 _MAX_LABEL: Final = 63
 
@@ -37,6 +40,7 @@ class Admitted:
         publish: Where events go.
         step_s: The time between two looks at pods that are being replaced.
         renew_s: The time between two heartbeats.
+        slept_s: A session that is gone after so long without one is asked for anew.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Admitted:
         publish: Callable[[events.Event], None],
         step_s: float = _STEP_S,
         renew_s: float = sessions.RENEW_S,
+        slept_s: float = _SLEPT_S,
     ) -> None:
         self._service = service
         self._workload = workload
@@ -59,6 +64,7 @@ class Admitted:
         self._publish = publish
         self._step_s = step_s
         self._renew_s = renew_s
+        self._slept_s = slept_s
         self._needed = asyncio.Event()
         self._claimed = False
         self._said: set[str] = set()
@@ -90,20 +96,35 @@ class Admitted:
         if reference is None or reference.kind.name not in devsession.KINDS:
             self._say("a session is for a workload; this service has none", "name one with `workload:` in devloop.yaml")
             return
+        while await self._through_a_session(api, namespace, reference):
+            self._said.clear()
+            self._say(
+                "the session was ended while this laptop was not heard of, and is asked for anew",
+                "its pods were given back meanwhile, and are replaced once more",
+            )
+
+    async def _through_a_session(self, api: client.Client, namespace: str, reference: workloads.Reference) -> bool:
+        """Have a session and keep it, until it is gone because nobody heard of this laptop: then say so.
+
+        Raises:
+            OwnedError: Somebody else has the workload, or took it.
+        """
         try:
             session = await self._begun(api, namespace, reference)
             if session is None:
-                return
+                return False
             wanted = workloads.of_workload(reference, await api.find(reference.path(namespace)))
             turnover = admission.Turnover(api, session, wanted, await api.version())
         except errors.OwnedError:
             raise
         except errors.DevloopError as error:
             self._say(f"no session could be had: {error.message}", error.hint, error.error_code)
-            return
+            return False
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._beat(api, session))
-            group.create_task(self._turn(turnover))
+            turning = group.create_task(self._turn(turnover))
+            await self._beat(api, session)
+            turning.cancel()
+        return True
 
     async def _begun(
         self, api: client.Client, namespace: str, reference: workloads.Reference
@@ -152,14 +173,21 @@ class Admitted:
         return session
 
     async def _beat(self, api: client.Client, session: devsession.Session) -> None:
-        """Renew the session until cancelled.
+        """Renew the session until cancelled, or until it is gone because that could not be done for too long.
 
         Raises:
             OwnedError: It was ended by somebody else.
         """
+        # By the wall clock, the only one that goes on while a laptop sleeps. It decides about nobody but this watch.
+        heard_s = time.time()
         while True:
             try:
                 await sessions.renew(api, session, datetime.datetime.now(datetime.UTC))
+                heard_s = time.time()
+            except errors.OwnedError:
+                if time.time() - heard_s < self._slept_s:
+                    raise
+                return
             except errors.ClusterError as error:
                 # The sweeper is patient for minutes.
                 self._say(f"the session cannot be renewed now: {error.message}", error.hint, error.error_code)

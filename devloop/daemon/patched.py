@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -50,7 +51,7 @@ class Patched:
             done = await patch.install(api, namespace, self._asked, me, self._say)
             self._tell(done, await self._restorer(api, namespace))
             async with asyncio.TaskGroup() as group:
-                beat = group.create_task(self._renew(api, namespace, done.lease))
+                beat = group.create_task(self._renew(api, namespace, done.lease, me))
                 yield
                 beat.cancel()
         finally:
@@ -59,12 +60,22 @@ class Patched:
     def look(self, there: Iterable[Mapping[str, Any]]) -> None:
         """Do nothing: the workload's controller brings the agent."""
 
-    async def _renew(self, api: client.Client, namespace: str, one: lease.Lease | None) -> None:
+    async def _renew(self, api: client.Client, namespace: str, one: lease.Lease | None, me: lease.Owner) -> None:
+        # By the wall clock, the only one that goes on while a laptop sleeps. It decides about nobody but this watch.
+        heard_s = time.time()
         while one is not None:
             await asyncio.sleep(RENEW_S)
             # The cluster may be out of reach for a while, for example while the laptop sleeps.
             with contextlib.suppress(errors.ClusterError):
-                one = await leasing.renew(api, namespace, one)
+                try:
+                    one = await leasing.renew(api, namespace, one)
+                except errors.OwnedError:
+                    if time.time() - heard_s < lease.DURATION_S:
+                        raise
+                    # The sweeper put the workload back, because nobody heard of this laptop for too long.
+                    self._say(f"{self._asked.reference} was put back while this laptop was away; it is patched again")
+                    one = (await patch.install(api, namespace, self._asked, me, self._say)).lease
+                heard_s = time.time()
 
     async def _give_back(self, api: client.Client, namespace: str, me: lease.Owner) -> None:
         """Put the workload back, unless the patch is somebody else's by now or was made to stay."""

@@ -42,7 +42,9 @@ class Bench:
         server.on("GET", PODS, objects.listed(OLD), objects.listed(NEW))
         server.on("POST", f"{PODS}/web-1/eviction", objects.answered({}, 201))
 
-    def rung(self, workload: str = "deployment/web", service: request.Service = SERVICE) -> admitted.Admitted:
+    def rung(
+        self, workload: str = "deployment/web", service: request.Service = SERVICE, slept_s: float = 60.0
+    ) -> admitted.Admitted:
         return admitted.Admitted(
             service,
             workload,
@@ -52,6 +54,7 @@ class Bench:
             publish=self.publish,
             step_s=0.01,
             renew_s=0.01,
+            slept_s=slept_s,
         )
 
     def publish(self, event: events.Event) -> None:
@@ -228,3 +231,23 @@ async def test_a_quota_that_forbids_the_claim_is_said_and_there_is_no_session(ap
     async with bench.held(api, bench.rung(service=KEEPS), OLD):
         await bench.until(lambda: bench.said("exceeded quota: small"))
     assert bench.count("POST", ALL) == 0
+
+
+async def test_a_session_that_the_sweeper_ended_while_the_laptop_slept_is_asked_for_anew(
+    api: client.Client, bench: Bench
+) -> None:
+    # Every gap is a sleep here.
+    bench.server.on("PATCH", STATUS, objects.answered({}), objects.failed(404), objects.answered({}))
+    async with bench.held(api, bench.rung(slept_s=0.0), OLD):
+        await bench.until(lambda: bench.count("POST", ALL) == 2 and bench.count("PATCH", STATUS) > 2)
+    assert bench.said("was ended while this laptop was not heard of, and is asked for anew")
+
+
+async def test_one_that_somebody_else_took_meanwhile_is_theirs(api: client.Client, bench: Bench) -> None:
+    bench.server.on("PATCH", STATUS, objects.answered({}), objects.failed(404))
+    bench.server.on("POST", ALL, objects.answered(objects.session(), 201), EXISTS)
+    bench.server.on("GET", ONE, objects.answered(objects.session(owner="bob@desk")))
+    with pytest.raises(ExceptionGroup) as caught:
+        async with bench.held(api, bench.rung(slept_s=0.0), OLD):
+            await asyncio.Event().wait()
+    assert "bob@desk" in str(errors.first(caught.value))

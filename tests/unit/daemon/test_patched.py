@@ -159,3 +159,28 @@ async def test_an_agent_by_the_manifests_is_enough(watching: Watching) -> None:
         pass
     assert watching.said == ["deployment/web has the agent by its own manifests; nothing was changed"]
     assert watching.is_patched
+
+
+async def test_what_the_sweeper_put_back_while_the_laptop_slept_is_patched_again(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patched, "RENEW_S", 0.01)
+    # Every gap is a sleep here.
+    monkeypatch.setattr(lease, "DURATION_S", 0)
+    cluster = watching.bench.cluster
+    async with asyncio.timeout(20), watching.rung.held(watching.bench.api, "dev"):
+        first = cluster.objects[fake_cluster.LEASE]["metadata"]["uid"]
+        await ending_by_the_sweeper(watching)
+        while cluster.objects.get(fake_cluster.LEASE, {}).get("metadata", {}).get("uid") in (None, first):
+            await asyncio.sleep(0.001)
+        while not inject.is_injected(cluster.template):
+            await asyncio.sleep(0.001)
+    assert any("was put back while this laptop was away" in each for each in watching.said)
+    assert not watching.is_patched
+
+
+async def ending_by_the_sweeper(watching: Watching) -> None:
+    found = await leasing.find(watching.bench.api, "dev", "deployment/web")
+    assert found is not None
+    watching.bench.cluster.put(fake_cluster.WORKLOAD, fake_cluster.deployment())
+    del watching.bench.cluster.objects[fake_cluster.LEASE]
