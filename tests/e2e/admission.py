@@ -68,6 +68,17 @@ class Installed:
         ]
         self.whole.admin("patch", "mutatingwebhookconfiguration", self.name, "--type=json", "-p", json.dumps(patch))
 
+    @contextlib.contextmanager
+    def unconfigured(self) -> Iterator[None]:
+        """Take the configuration away meanwhile, as somebody does who cleans up."""
+        found = self.whole.admin.json("get", "mutatingwebhookconfiguration", self.name)
+        self.whole.admin("delete", "mutatingwebhookconfiguration", self.name)
+        try:
+            yield
+        finally:
+            del found["metadata"]["resourceVersion"], found["metadata"]["uid"]
+            self.whole.admin("create", "-f", "-", told=json.dumps(found))
+
     def restore_in(self, ns: space.Space) -> None:
         """Have patches restored in a namespace, as Ops do: what the chart renders, and the sweeper's argument."""
         objects = rendering.template("restore.yaml", release=self.name, name=self.name, restoreIn=[ns.name])

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime
 import json
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -492,3 +493,38 @@ def test_the_doctor_finds_a_webhook_that_is_away_or_not_trusted(
         webhook.scale(1)
     assert gone["level"] == "fail" and "cannot call the webhook" in gone["text"], gone
     assert ops["webhook endpoints"]["level"] == "fail" and "no pod is ready" in ops["webhook endpoints"]["text"]
+
+
+def test_a_laptop_that_slept_until_its_session_was_over_goes_on_when_it_wakes_up(
+    opened: space.Space, developer: cluster.Kubectl, tmp_path: Any
+) -> None:
+    ann = machine.Laptop(tmp_path / "ann", developer, {"services": {"web": WEB}})
+    ann.write("web/page.html", "one\n")
+    with ann.watching() as watch:
+        watch.until_ready()
+        watch.process.send_signal(signal.SIGSTOP)
+        try:
+            # The sweeper gives the pods back, as it should.
+            living(opened, lambda pod: is_clean(pod) and space.is_ready(pod), "git's pod", admission.SILENCE_S * 3)
+            ann.write("web/page.html", "two\n")
+        finally:
+            watch.process.send_signal(signal.SIGCONT)
+        watch.until(lambda event: "asked for anew" in event.get("message", ""), "that it goes on")
+        watch.until(lambda event: event["event"] == "sync_complete", "the save")
+        pod = living(opened, lambda pod: has_agent(pod) and space.is_ready(pod), "the injected pod")["metadata"]["name"]
+        assert opened.read(pod, "/srv/web/page.html", shapes.APP) == "two\n"
+
+
+def test_without_the_webhooks_configuration_no_session_is_left_behind(
+    opened: space.Space, developer: cluster.Kubectl, webhook: admission.Installed, tmp_path: Any
+) -> None:
+    ann = machine.Laptop(tmp_path / "ann", developer, {"services": {"web": WEB}})
+    ann.write("web/page.html", "one\n")
+    with webhook.unconfigured():
+        with ann.watching() as watch:
+            told = watch.until(lambda event: event.get("code") == "DL0821", "the reason")
+        assert "no webhook that looks at them" in told["message"] and told["hint"]
+        assert opened.admin("get", "devsessions", "-o", "name").split() == []
+        checks = {each["name"]: each for each in json.loads(ann("doctor", "-o", "json").out)["checks"]}
+        assert checks["webhook"]["level"] == "fail" and "nobody looks at them" in checks["webhook"]["text"]
+    living(opened, lambda pod: is_clean(pod) and space.is_ready(pod), "the pod, as it was")

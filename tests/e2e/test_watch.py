@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,27 @@ def test_a_rollout_and_scaling_keep_every_pod_in_sync(bench: loop.Bench) -> None
         bench.ns.wait("deployment", "web", lambda found: found["status"].get("replicas") == 1, "one pod")
         made.flush()
         assert loop.shown(bench.ns, "/app/page.txt") == ["third"]
+
+
+def test_while_a_rollout_hangs_the_pods_of_both_versions_are_in_sync(bench: loop.Bench) -> None:
+    made = bench.make()
+    with project.watching(made) as watch:
+        (old,) = loop.living(bench.ns)
+        never = {"exec": {"command": ["false"]}, "periodSeconds": 1}
+        change = [{"op": "add", "path": "/spec/template/spec/containers/0/readinessProbe", "value": never}]
+        bench.ns.admin("patch", "deployment", "web", "--type=json", "-p", json.dumps(change))
+        new = watch.until("link", lambda event: event["up"] and event["target"] != old)["target"]
+        made.write("web/page.txt", "second")
+        made.flush()
+        assert {bench.ns.read(pod, "/app/page.txt", shapes.APP) for pod in (old, new)} == {"second"}
+        # Ready or not, and each told as it is.
+        states = {each["name"]: (each["state"], each["synced"]) for each in made.states()["targets"]}
+        assert states == {old: ("ready", True), new: ("not ready", True)}
+        bench.ns.admin("rollout", "undo", "deployment/web")
+        watch.until("link", lambda event: event["gone"] and event["target"] == new)
+        made.write("web/page.txt", "third")
+        made.flush()
+        assert bench.ns.read(old, "/app/page.txt", shapes.APP) == "third"
 
 
 def test_a_deployment_that_is_made_anew_with_other_labels_is_in_sync_again_without_a_hand(bench: loop.Bench) -> None:
