@@ -237,6 +237,23 @@ def test_a_watch_patches_while_it_runs(
     assert labelled(ns) == []
 
 
+def test_a_deployment_that_is_made_anew_is_patched_again(
+    ns: space.Space, ann: machine.Laptop, before: dict[str, Any], agent_image: str, app_image: str
+) -> None:
+    with ann.watching("--patch", agent_image=agent_image) as watch:
+        watch.until_ready()
+        ns.admin("delete", "deployment", "web", "--wait=true")
+        ns.apply(deployment(app_image))
+        ann.write("web/page.html", "two\n")
+        watch.until(lambda event: "is patched again" in event.get("message", ""), "that it goes on")
+        watch.until(lambda event: event["event"] == "sync_complete" and bool(event["files"]), "the save")
+        assert ns.read(agents_pod(ns), "/srv/web/page.html", shapes.APP) == "two\n"
+        watch.process.send_signal(signal.SIGINT)
+        assert watch.process.wait(30) == 0
+    assert template(ns) == before
+    assert labelled(ns) == []
+
+
 def test_a_watch_that_was_killed_is_undone_from_another_machine(
     ns: space.Space, ann: machine.Laptop, before: dict[str, Any], agent_image: str, tmp_path: Path
 ) -> None:

@@ -184,3 +184,32 @@ async def ending_by_the_sweeper(watching: Watching) -> None:
     assert found is not None
     watching.bench.cluster.put(fake_cluster.WORKLOAD, fake_cluster.deployment())
     del watching.bench.cluster.objects[fake_cluster.LEASE]
+
+
+async def test_one_that_is_made_anew_is_patched_again_and_put_back_in_the_end(watching: Watching) -> None:
+    cluster = watching.bench.cluster
+    async with asyncio.timeout(20), watching.rung.held(watching.bench.api, "dev"):
+        bare = {"metadata": {"name": "web-1"}, "spec": {"containers": [{"name": "app"}]}}
+        # The very same one: somebody took the agent out, and means it.
+        cluster.objects[fake_cluster.WORKLOAD]["spec"] = fake_cluster.deployment()["spec"]
+        watching.rung.look([bare])
+        for _ in range(50):
+            await asyncio.sleep(0.001)
+        assert not inject.is_injected(cluster.template)
+        cluster.put(fake_cluster.WORKLOAD, fake_cluster.deployment())
+        watching.rung.look([bare])
+        while not inject.is_injected(cluster.template):
+            await asyncio.sleep(0.001)
+    assert "deployment/web was made anew, and is patched again" in watching.said
+    assert cluster.template == fake_cluster.deployment()["spec"]["template"]
+
+
+async def test_one_that_is_made_anew_and_cannot_be_patched_is_told(watching: Watching) -> None:
+    cluster = watching.bench.cluster
+    async with asyncio.timeout(20), watching.rung.held(watching.bench.api, "dev"):
+        cluster.put(fake_cluster.WORKLOAD, fake_cluster.deployment())
+        cluster.refused[f"PATCH {fake_cluster.WORKLOAD}"] = (422, "not like this", "Invalid")
+        watching.rung.look([{"metadata": {"name": "web-1"}, "spec": {"containers": [{"name": "app"}]}}])
+        while not any("cannot be patched" in each and "not like this" in each for each in watching.said):
+            await asyncio.sleep(0.001)
+        del cluster.refused[f"PATCH {fake_cluster.WORKLOAD}"]
