@@ -114,9 +114,19 @@ async def test_what_install_made_stays(watching: Watching) -> None:
 
 async def test_what_somebody_took_over_is_theirs(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patched, "RENEW_S", 0.01)
+    taken = asyncio.Event()
+    renew = leasing.renew
+
+    async def afterwards(*how: object) -> lease.Lease:
+        # A renewal every moment, as nobody makes them, would keep the other one from the lease.
+        await taken.wait()
+        return await renew(*how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(leasing, "renew", afterwards)
     with pytest.raises(ExceptionGroup) as caught:
         async with asyncio.timeout(20), watching.rung.held(watching.bench.api, "dev"):
             await install(watching.bench, me=lease.Owner("bob@desk"), takeover=True)
+            taken.set()
             await asyncio.Event().wait()
     error = caught.value.exceptions[0]
     assert isinstance(error, errors.OwnedError) and error.owner == "bob@desk"
