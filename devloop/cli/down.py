@@ -13,7 +13,7 @@ from devloop.cli import options, output, project
 
 if TYPE_CHECKING:
     from devloop.config import load
-    from devloop.inject import ending, lease
+    from devloop.inject import claims, ending, lease
     from devloop.kube import client
 
 _HELP: Final = """\
@@ -111,15 +111,16 @@ class _Down:
             me = await leasing.whoami(api)
             wanted = self._workloads()
             found = await ending.survey(api, namespace, wanted, me, everyone=self._everyone)
-            if self._everyone and found.leases and not yes:
-                self._ask(found, namespace)
+            claimed = await self._claimed(api)
+            if self._everyone and not yes:
+                self._ask(found, claimed, namespace)
             for error in await ending.end(api, namespace, found, self._say):
                 self._trouble(error.message, error.hint)
             await self._sessions(api)
             if self._wait:
                 for name in await ending.settle(api, namespace, found):
                     self._say(f"pod {name} still has the agent; it goes with the rollout")
-            await self._claims(api, found, wanted, me)
+            await self._claims(api, found, claimed, wanted, me)
             held = self._tell_others(found, wanted)
             await self._attached(api, found)
             proof = await ending.prove(api, namespace)
@@ -160,40 +161,57 @@ class _Down:
         for other in ended.others:
             self._say(f"session {other} stays; `devloop down --all` ends that as well")
 
-    async def _claims(self, api: client.Client, found: ending.Survey, wanted: list[str], me: lease.Owner) -> None:
+    async def _claimed(self, api: client.Client) -> list[claims.Claim]:
+        """Return the claims of `persist:` that are there."""
+        from devloop.inject import claims
+
+        try:
+            return await claims.every(api, api.namespace)
+        except errors.ForbiddenError:
+            # Without this right none can have been made; the proof names it.
+            return []
+
+    async def _claims(
+        self,
+        api: client.Client,
+        found: ending.Survey,
+        there: list[claims.Claim],
+        wanted: list[str],
+        me: lease.Owner,
+    ) -> None:
         """Delete the claims of `persist:`, after the pods that use them went, or say that they are kept."""
         from devloop.inject import claims
         from devloop.kube import workloads
 
+        meant = [str(workloads.parse(each)) for each in wanted]
+        ended = {each.session for each in found.leases}
+        going, others = claims.to_delete(there, meant, me, ended, everyone=self._everyone)
+        self._theirs = [each.name for each in others]
+        if self._keep:
+            self._kept = [each.name for each in going]
+            for name in self._kept:
+                self._say(f"the claim {name} is kept, with what is in it; `devloop down` deletes it")
+            return
         try:
-            there = await claims.every(api, api.namespace)
-            meant = [str(workloads.parse(each)) for each in wanted]
-            ended = {each.session for each in found.leases}
-            going, others = claims.to_delete(there, meant, me, ended, everyone=self._everyone)
-            self._theirs = [each.name for each in others]
-            self._kept = [each.name for each in going] if self._keep else []
             for each in going:
-                if not self._keep:
-                    await claims.delete(api, api.namespace, each)
-                    self._say(f"the claim {each.name} is deleted, with what was kept in it (--keep-volumes keeps it)")
-                else:
-                    self._say(f"the claim {each.name} is kept, with what is in it; `devloop down` deletes it")
-            if self._wait and not self._keep:
+                await claims.delete(api, api.namespace, each)
+                self._say(f"the claim {each.name} is deleted, with what was kept in it (--keep-volumes keeps it)")
+            if self._wait:
                 for name in await claims.until_gone(api, api.namespace, going):
                     self._say(f"the claim {name} goes when no pod uses it any more")
-        except errors.ForbiddenError:
-            # Without this right none can have been made; the proof names it.
-            return
         except errors.ClusterError as error:
             self._trouble(error.message, error.hint)
 
-    def _ask(self, found: ending.Survey, namespace: str) -> None:
-        listed = ", ".join(f"{each.workload} ({each.owner.name})" for each in found.leases)
+    def _ask(self, found: ending.Survey, claimed: list[claims.Claim], namespace: str) -> None:
+        sessions = [f"{each.workload} ({each.owner.name})" for each in found.leases]
+        volumes = [f"{each.name} ({each.owner or 'nobody known'})" for each in claimed if not self._keep]
+        what = [f"end {len(sessions)} sessions in {namespace}: {', '.join(sessions)}"] if sessions else []
+        what += [f"delete {len(volumes)} claims with what is in them: {', '.join(volumes)}"] if volumes else []
+        if not what:
+            return
         if not sys.stdin.isatty():
-            raise errors.UsageError(
-                f"--all would end {len(found.leases)} sessions in {namespace}: {listed}", hint="confirm with --yes"
-            )
-        if not click.confirm(f"End {len(found.leases)} sessions in {namespace}: {listed}?", err=True):
+            raise errors.UsageError(f"--all would {'; and '.join(what)}", hint="confirm with --yes")
+        if not click.confirm(f"This will {'; and '.join(what)}. Go on?", err=True):
             raise errors.UsageError("nothing was ended")
 
     def _tell_others(self, found: ending.Survey, wanted: list[str]) -> bool:

@@ -88,7 +88,7 @@ def test_all_asks_first(
 
     monkeypatch.setattr(click, "confirm", confirm)
     assert devloop(capsys, "down", "--all").status == 2
-    assert "End 1 sessions in dev: deployment/web" in asked[0]
+    assert "end 1 sessions in dev: deployment/web" in asked[0]
     assert fake_cluster.LEASE in cluster.objects
     done = devloop(capsys, "down", "--all", "--yes")
     assert (done.status, fake_cluster.LEASE in cluster.objects) == (0, False), done.err
@@ -231,7 +231,13 @@ def test_claims_are_kept_when_that_is_asked_for_and_go_with_the_next_down(
     assert f"{CLAIMS}/devloop-web" not in cluster.objects
 
 
-def test_all_ends_everybodys_claims(capsys: pytest.CaptureFixture[str], cluster: fake_cluster.Cluster) -> None:
+def test_all_ends_everybodys_claims_and_asks_first(
+    capsys: pytest.CaptureFixture[str], cluster: fake_cluster.Cluster
+) -> None:
     keeps(capsys, cluster)
+    unasked = devloop(capsys, "down", "--all")
+    assert unasked.status == 2 and "delete 2 claims with what is in them: devloop-web" in unasked.err, unasked.err
+    assert "devloop-theirs (bob@desk)" in unasked.err
+    assert len([path for path in cluster.objects if path.startswith(CLAIMS)]) == 2
     assert devloop(capsys, "down", "--all", "--yes").status == 0
     assert [path for path in cluster.objects if path.startswith(CLAIMS)] == []
