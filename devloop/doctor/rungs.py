@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from devloop import errors
 from devloop.doctor import checks, facts
 from devloop.doctor.report import Rung, Usable, Verdict
 
@@ -50,9 +51,18 @@ def _admission(found: facts.Workload, cluster: facts.Cluster) -> tuple[Usable, s
         return Usable.UNKNOWN, cluster.chart.reason
     if denied := _denied(cluster, Rung.ADMISSION):
         return denied
-    if obstacle := _obstacle(found):
+    if obstacle := _webhook(cluster.webhook) or _obstacle(found):
         return Usable.NO, obstacle
     return Usable.YES, "the chart is installed, and you may ask for sessions and evict pods"
+
+
+def _webhook(found: facts.Webhook | None) -> str:
+    """Return why the webhook makes no session; empty where it does, or nobody knows."""
+    if found is None or isinstance(found.author, facts.Unknown):
+        return ""
+    if isinstance(found.author, errors.DevloopError):
+        return found.author.message
+    return "" if found.author else "no webhook looks at sessions"
 
 
 def _ephemeral(found: facts.Workload, cluster: facts.Cluster) -> tuple[Usable, str]:
