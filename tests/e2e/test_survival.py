@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
+import random
 import signal
+import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -174,6 +178,55 @@ def test_a_replica_that_hangs_is_named_and_the_other_goes_on(bench: loop.Bench) 
         freeze(bench.ns, slow, signal.SIGCONT)
         made.flush()
         assert loop.shown(bench.ns, "/app/page.txt") == ["second", "second"]
+
+
+def test_of_two_replicas_the_quick_one_does_not_wait_for_the_slow_one(bench: loop.Bench) -> None:
+    made = bench.make(replicas=2, alter=lambda spec: spec.update(shareProcessNamespace=True))
+    large = random.Random(1).randbytes(6_000_000).hex()
+    with project.watching(made):
+        slow, quick = loop.living(bench.ns)
+        with slowed(bench.ns, slow):
+            made.write("web/large.txt", large)
+            until("the quick one has it", lambda: target_of(made, quick)["synced"] and has(bench.ns, quick, large))
+            states = made.states()
+            assert (states["state"], target_of(made, slow)["synced"]) == ("syncing", False)
+            # And the next one too, while the other is still at the first.
+            made.write("web/page.txt", "second")
+            until("the quick one has that", lambda: bench.ns.read(quick, "/app/page.txt", shapes.APP) == "second")
+        made.flush()
+        assert has(bench.ns, slow, large)
+        assert loop.shown(bench.ns, "/app/page.txt") == ["second", "second"]
+
+
+def has(ns: space.Space, pod: str, text: str) -> bool:
+    """Say whether a pod has the large file whole."""
+    sums = ns.exec(pod, "sh", "-c", "sha256sum /app/large.txt 2>/dev/null || true", container=shapes.APP).split()
+    return sums[:1] == [hashlib.sha256(text.encode()).hexdigest()]
+
+
+@contextlib.contextmanager
+def slowed(ns: space.Space, pod: str) -> Iterator[None]:
+    """Let a pod's agent run for a fortieth of the time only, but always again before its link counts as dead."""
+    script = """
+import os, signal, sys, time
+ours = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()
+        and {b"serve", b"--roots"} <= set(open(f"/proc/{name}/cmdline", "rb").read().split(b"\\0"))]
+print("slowed", flush=True)
+until = time.monotonic() + 60
+while time.monotonic() < until and not os.path.exists("/devloop/run/quick"):
+    for number, how_long in ((signal.SIGSTOP, 1.95), (signal.SIGCONT, 0.05)):
+        for each in ours:
+            os.kill(each, number)
+        time.sleep(how_long)
+"""
+    argv = ns.admin.argv("exec", pod, "-c", shapes.AGENT, "--", "python", "-c", script)
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "slowed\n"
+        try:
+            yield
+        finally:
+            ns.exec(pod, "python", "-c", "open('/devloop/run/quick', 'w').close()", container=shapes.AGENT)
+            process.wait(30)
 
 
 def freeze(ns: space.Space, pod: str, number: int) -> None:
