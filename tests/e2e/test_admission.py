@@ -365,7 +365,8 @@ def volume(ns: space.Space, app_image: str) -> Iterator[str]:
         "capacity": {"storage": "20Mi"},
         "claimRef": {"namespace": ns.name, "name": "devloop-web"},
         "hostPath": {"path": folder},
-        "persistentVolumeReclaimPolicy": "Retain",
+        # The folder goes with the volume where the controllers run on the node.
+        "persistentVolumeReclaimPolicy": "Delete",
         "storageClassName": "",
     }
     ns.apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": ns.name}, "spec": spec})
