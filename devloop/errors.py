@@ -273,16 +273,25 @@ class ClusterError(DevloopError):
         code: See `DevloopError`.
         status: The HTTP status that the API server answered with; 0 where it did not answer.
         reason: The API server's word for it, such as `Expired`; empty where it gave none.
+        words: What the API server said, with nothing of devloop's around it; empty where it said nothing.
     """
 
     code = "DL0700"
 
     def __init__(
-        self, message: str, *, hint: str = "", code: str | None = None, status: int = 0, reason: str = ""
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        code: str | None = None,
+        status: int = 0,
+        reason: str = "",
+        words: str = "",
     ) -> None:
         super().__init__(message, hint=hint, code=code)
         self.status = status
         self.reason = reason
+        self.words = words
 
 
 class KubeconfigError(ClusterError):

@@ -13,7 +13,7 @@ from typing import Final
 
 from aiohttp import web
 
-from agent.webhook import authority, mutation, server, settings, sweeper
+from agent.webhook import authority, mutation, patches, server, settings, sweeper
 from devloop import errors
 from devloop.kube import client, config
 from devloop.podspec import request
@@ -62,6 +62,7 @@ async def _run(told: settings.Settings) -> None:
                 tasks = (
                     group.create_task(authority.keep(look)),
                     group.create_task(sweeper.run(api, version, memory, every_s=told.sweep_s)),
+                    group.create_task(patches.run(api, told.restore_in, every_s=told.sweep_s)),
                 )
                 await stopped.wait()
                 for task in tasks:

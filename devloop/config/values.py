@@ -127,6 +127,17 @@ def run_as(value: object) -> str:
     return text
 
 
+_QUANTITY: Final = re.compile(r"(?=[0-9.]*[1-9])[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?")
+
+
+def quantity(value: object) -> str:
+    """Return how much storage, as Kubernetes writes it: `500Mi`, `5Gi`."""
+    text = _text(value)
+    if not _QUANTITY.fullmatch(text):
+        raise BadValue(f"{text!r} is no amount of storage", "write a number with Mi, Gi or Ti, such as 5Gi")
+    return text
+
+
 class Forward(msgspec.Struct, frozen=True):
     """A port on the laptop that leads somewhere.
 

@@ -18,7 +18,7 @@ import msgspec
 
 from devloop import errors
 from devloop.config import model
-from devloop.daemon import podtarget, podtrouble, replica, rungs
+from devloop.daemon import podtarget, podtrouble, replica, rungs, workloadwatch
 from devloop.kube import access, client, paths, pods, watch, workloads
 from devloop.sync import events
 
@@ -132,6 +132,7 @@ class PodWatch:
         self._once = once
         self._told = ""
         self._seen = asyncio.Event()
+        self._busy = asyncio.Lock()
         self._had_some = False
         self._calm_since_s: dict[str, float] = {}
 
@@ -152,9 +153,34 @@ class PodWatch:
             wanted = await self._resolve(api, namespace)
             async with self._rung.held(api, namespace):
                 try:
-                    await self._watch(api, namespace, wanted)
+                    while True:
+                        wanted = await self._watch_until_another(api, namespace, wanted)
+                        which = wanted.label_selector or wanted.field_selector
+                        message = f"{self._spec.workload} means other pods than before: {which}; they are followed now"
+                        self._say(events.Notice(level=events.Level.WARNING, message=message))
                 finally:
                     self._pods.clear()
+
+    async def _watch_until_another(
+        self, api: client.Client, namespace: str, wanted: workloads.Wanted
+    ) -> workloads.Wanted:
+        """Follow pods until the workload means others, and return those."""
+        failed: errors.DevloopError | None = None
+        another = wanted
+        try:
+            async with asyncio.TaskGroup() as group:
+                following = group.create_task(self._watch(api, namespace, wanted))
+                another = await workloadwatch.until_another(
+                    api, namespace, wanted.reference, wanted, self._meant, lambda error: self._say(_notice(error))
+                )
+                # Not amid a change of the replicas: what is half done would stay so.
+                async with self._busy:
+                    following.cancel()
+        except* errors.DevloopError as several:
+            failed = errors.first(several)
+        if failed is not None:
+            raise failed
+        return another
 
     async def _watch(self, api: client.Client, namespace: str, wanted: workloads.Wanted) -> None:
         query = {"labelSelector": wanted.label_selector, "fieldSelector": wanted.field_selector}
@@ -177,8 +203,15 @@ class PodWatch:
     async def _resolve(self, api: client.Client, namespace: str) -> workloads.Wanted:
         if self._spec.workload is None:
             return workloads.of_labels(self._spec.selector or {})
+        return self._meant(await api.find(workloads.parse(str(self._spec.workload)).path(namespace)))
+
+    def _meant(self, raw: client.Object) -> workloads.Wanted:
+        """Return the pods that the service's workload means.
+
+        Raises:
+            ClusterError: It selects nothing, or its pods have no such container.
+        """
         reference = workloads.parse(str(self._spec.workload))
-        raw = await api.find(reference.path(namespace))
         _check_container(raw, self._spec.container or "", str(reference))
         return workloads.of_workload(reference, raw)
 
@@ -210,6 +243,12 @@ class PodWatch:
         return True
 
     async def _follow(self, api: client.Client, namespace: str) -> None:
+        async with self._busy:
+            await self._adjust(api, namespace)
+        self._tell_crashes(asyncio.get_running_loop().time())
+        self._seen.set()
+
+    async def _adjust(self, api: client.Client, namespace: str) -> None:
         for pod in self._pods.values():
             target = self._targets.get(pod.name)
             if target is not None and target.uid == pod.uid:
@@ -222,8 +261,6 @@ class PodWatch:
             target = self._targets[pod.name] = podtarget.PodTarget(api, namespace, pod, self._spec.container or "")
             self._owner.add_replica(target)
         self._owner.set_pods(change.states)
-        self._tell_crashes(asyncio.get_running_loop().time())
-        self._seen.set()
 
     def _tell_crashes(self, now_s: float) -> None:
         """Say which apps end again and again: between two ends they run, and that is no news."""

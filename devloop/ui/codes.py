@@ -503,6 +503,13 @@ CODES: Final[dict[str, Code]] = {
         "the service do not go with it. The message names the reason.",
         "Follow the hint. docs/how-it-gets-in.md has the table of what goes with which way in.",
     ),
+    "DL0787": Code(
+        "the claim of `persist:` cannot be had",
+        "Folders that outlive the pod are in a PersistentVolumeClaim `devloop-SERVICE` of the cluster's default "
+        "StorageClass. A quota or a policy forbids it, no volume is made for it, or the last one is being deleted.",
+        "The message has the cluster's own words. `persist_size:` says how large it is; a claim of that name that "
+        "somebody else makes is used as it is.",
+    ),
     "DL0801": Code(
         "not a pod that Kubernetes would take",
         "The pod template in a manifest lacks something, or has something of another type than Kubernetes expects.",

@@ -462,3 +462,28 @@ async def test_the_way_in_is_held_while_the_pods_are_followed_and_sees_each_of_t
         await owner.until(lambda: owner.states == {"web-5d-b": "not ready"})
     assert bench.rung.seen[-1] == ["web-5d-b"]
     assert not bench.rung.holding
+
+
+async def test_a_workload_that_is_made_anew_with_other_labels_has_its_new_pods_followed(bench: Bench) -> None:
+    told = Stream()
+    old = {"metadata": {"name": "web"}, "spec": {"selector": {"matchLabels": {"app": "web"}}}}
+    new = {"metadata": {"name": "web"}, "spec": {"selector": {"matchLabels": {"app": "shop"}}}}
+    there = [old]
+
+    async def workload(request: web.Request) -> web.StreamResponse:
+        if "watch" in request.query:
+            return await told(request)
+        return web.json_response({"items": there, "metadata": {"resourceVersion": "1"}})
+
+    bench.server.on("GET", WORKLOAD.rpartition("/")[0], workload)
+    bench.there(raw("web-5d-a"))
+    async with bench.running() as owner:
+        await owner.until(lambda: owner.acts == ["+web-5d-a"])
+        bench.there(raw("web-5d-b"))
+        there[:] = [new]
+        told.say("MODIFIED", old)
+        told.say("ADDED", new)
+        await owner.until(lambda: owner.acts == ["+web-5d-a", "-web-5d-a", "+web-5d-b"])
+    lists = [each for each in bench.server.requests if each.path == PODS and "watch" not in each.query]
+    assert [each.query["labelSelector"] for each in lists] == ["app=web", "app=shop"]
+    assert any("means other pods than before: app=shop" in each.message for each in owner.notices)

@@ -125,3 +125,23 @@ def test_trouble_on_the_way_is_unreachable() -> None:
 def test_whatever_is_answered_becomes_an_error_with_words(code: int, body: bytes) -> None:
     error = failures.of_answer(code, body, POD, "https://x")
     assert error.message and len(error.message) < 1000
+
+
+def test_the_servers_own_words_are_kept_with_what_their_causes_add() -> None:
+    status = {"message": "Cannot evict pod.", "reason": "TooManyRequests", "code": 429}
+    causes = [{"reason": "DisruptionBudget", "message": "The disruption budget web needs 1 healthy pods"}]
+    told = failures.of_answer(429, json.dumps({**status, "details": {"causes": causes}}).encode(), NEW, "https://x")
+    assert told.words == "Cannot evict pod. (The disruption budget web needs 1 healthy pods)"
+    assert told.message.endswith(told.words)
+
+
+def test_a_cause_that_the_message_tells_already_is_not_told_twice() -> None:
+    status = {"message": "Pod is invalid: spec.x: Required value", "code": 422}
+    body = json.dumps({**status, "details": {"causes": [{"message": "Required value"}]}}).encode()
+    assert failures.of_answer(422, body, NEW, "https://x").words == status["message"]
+
+
+@pytest.mark.parametrize("details", [7, "x", None, {"causes": None}, {"causes": [7, {"message": 7}, {}]}])
+def test_details_that_are_none_do_not_cost_the_message(details: object) -> None:
+    body = json.dumps({"message": "no", "code": 422, "details": details}).encode()
+    assert failures.of_answer(422, body, NEW, "https://x").words == "no"

@@ -36,3 +36,8 @@ def test_nothing_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         settings.parse([])
     assert "--agent-image" in capsys.readouterr().err
+
+
+def test_where_patches_are_restored() -> None:
+    assert settings.parse(NEEDED).restore_in == ()
+    assert settings.parse([*NEEDED, "--restore-in=dev-ann,dev-bob,,dev-ann"]).restore_in == ("dev-ann", "dev-bob")
