@@ -183,7 +183,7 @@ def choose(some: Iterable[Pod]) -> Pod | None:
 
 
 def _agent(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
-    """Return the agent's container: of several attached ones, one that runs, else the last."""
+    """Return the agent's container: of several attached ones, one that runs, else the newest."""
     places = (
         ("initContainers", "initContainerStatuses"),
         ("containers", "containerStatuses"),
@@ -195,6 +195,8 @@ def _agent(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
         for each in _list(spec, declared)
         if _is_agent(each)
     ]
+    # The order of the pod's list says nothing: a strategic merge patch puts what it adds before what is there.
+    found.sort(key=lambda each: _number(each.name))
     running = [each for each in found if each.phase is Phase.RUNNING]
     agent = (running or found or [Container(AGENT, Phase.ABSENT)])[-1]
     stuck = _stuck(status) if agent.phase is Phase.WAITING else ""
@@ -225,6 +227,12 @@ def _blocked(status: Mapping[str, Any]) -> str:
 def _is_agent(container: Mapping[str, Any]) -> bool:
     name = str(container.get("name", ""))
     return name == AGENT or name.startswith(AGENT + "-")
+
+
+def _number(name: str) -> int:
+    """Return which of a pod's attached agents a container is; 0 for one that came with the pod."""
+    text = name.removeprefix(AGENT + "-")
+    return int(text) if text.isascii() and text.isdecimal() else 0
 
 
 def _agent_state(agent: Container) -> str:

@@ -189,6 +189,12 @@ def test_after_a_restart_of_the_app_another_one_is_added() -> None:
     assert (step.act, step.number, step.history) == (Act.ADD, 2, History("id-2", 0, 1))
 
 
+def test_one_that_was_just_added_is_enough_although_the_cluster_lists_it_first() -> None:
+    made = raw(ENDED, {}, run="id-2")
+    made["spec"]["ephemeralContainers"].reverse()
+    assert attach.decide(made, "app", History("id-2", 0, 2)).act is Act.NOTHING
+
+
 def test_what_an_earlier_devloop_left_counts_as_ended_with_the_app() -> None:
     step = attach.decide(raw(ENDED, ENDED), "app", History())
     assert (step.act, step.number, step.history.failures) == (Act.ADD, 3, 0)

@@ -128,6 +128,19 @@ def test_of_several_attached_agents_the_one_that_runs_counts() -> None:
     assert pods.view(made).agent == pods.Container("devloop-agent-2", Phase.WAITING)
 
 
+def test_the_newest_of_several_counts_whatever_the_order_that_they_are_listed_in() -> None:
+    made = raw(agent=None)
+    # as the API server lists what was added by strategic merge patches
+    made["spec"]["ephemeralContainers"] = [{"name": f"devloop-agent-{number}"} for number in (10, 9, 1)]
+    ended = {"terminated": {"exitCode": 137}}
+    made["status"]["ephemeralContainerStatuses"] = [
+        {"name": f"devloop-agent-{number}", "state": ended} for number in (9, 1)
+    ]
+    assert pods.view(made).agent == pods.Container("devloop-agent-10", Phase.WAITING)
+    made["status"]["ephemeralContainerStatuses"].append({"name": "devloop-agent-10", "state": ended})
+    assert pods.view(made).agent.name == "devloop-agent-10"
+
+
 def test_a_pod_that_is_not_scheduled_says_why() -> None:
     made = raw(agent={})
     made["status"] = {
