@@ -201,6 +201,15 @@ def _security(subject: Subject, user: running.User) -> outcome.Tree:
     return made
 
 
+def was_attached(raw: Mapping[str, Any]) -> bool:
+    """Say whether a pod was given an agent while it ran, whatever became of that one.
+
+    Args:
+        raw: The pod.
+    """
+    return _last(raw) > 0
+
+
 # ---- when -------------------------------------------------------------------------------------------------------
 
 

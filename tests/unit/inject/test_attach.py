@@ -175,6 +175,10 @@ def test_a_pod_without_an_agent_gets_the_first() -> None:
     assert (step.act, step.number, step.history) == (Act.ADD, 1, History("id-1", 0, 0))
 
 
+def test_what_was_attached_is_seen_whatever_became_of_it() -> None:
+    assert [attach.was_attached(each) for each in (raw(), raw(ENDED), raw(test_pods.RUNNING))] == [False, True, True]
+
+
 def test_it_is_not_added_twice_before_the_watch_shows_it() -> None:
     assert attach.decide(raw(), "app", History("id-1", 0, 1)).act is Act.NOTHING
 
