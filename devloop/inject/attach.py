@@ -9,7 +9,6 @@ container twice: another one is added. https://kubernetes.io/docs/concepts/workl
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -31,8 +30,6 @@ MOST: Final = 50
 
 # An agent that ends although its app goes on has a reason that does not pass by itself.
 TRIES: Final = 3
-
-_NAME: Final = re.compile(re.escape(names.AGENT) + r"-([0-9]+)")
 
 # Volumes that are read-only wherever they are mounted.
 _READ_ONLY_KINDS: Final = ("configMap", "secret", "downwardAPI", "projected")
@@ -286,5 +283,4 @@ def decide(raw: Mapping[str, Any], app: str, had: History) -> Step:
 def _last(raw: Mapping[str, Any]) -> int:
     """Return the highest number that an agent of a pod has."""
     listed = (raw.get("spec") or {}).get("ephemeralContainers") or []
-    found = [_NAME.fullmatch(str(each.get("name", ""))) for each in listed]
-    return max((int(each[1]) for each in found if each), default=0)
+    return max((pods.agent_number(str(each.get("name", ""))) for each in listed), default=0)

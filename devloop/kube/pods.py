@@ -176,6 +176,16 @@ def view(raw: Mapping[str, Any]) -> Pod:
     )
 
 
+def agent_number(name: str) -> int:
+    """Return which of a pod's attached agents a container is, from 1; 0 for one that came with the pod, and any other.
+
+    Args:
+        name: The container's name.
+    """
+    before, _, text = name.rpartition("-")
+    return int(text) if before == AGENT and text.isascii() and text.isdecimal() else 0
+
+
 def choose(some: Iterable[Pod]) -> Pod | None:
     """Return the pod that serves ports and exec: the newest ready one with an agent, else the newest with one."""
     usable = [pod for pod in some if pod.is_usable]
@@ -196,7 +206,7 @@ def _agent(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
         if _is_agent(each)
     ]
     # The order of the pod's list says nothing: a strategic merge patch puts what it adds before what is there.
-    found.sort(key=lambda each: _number(each.name))
+    found.sort(key=lambda each: agent_number(each.name))
     running = [each for each in found if each.phase is Phase.RUNNING]
     agent = (running or found or [Container(AGENT, Phase.ABSENT)])[-1]
     stuck = _stuck(status) if agent.phase is Phase.WAITING else ""
@@ -227,12 +237,6 @@ def _blocked(status: Mapping[str, Any]) -> str:
 def _is_agent(container: Mapping[str, Any]) -> bool:
     name = str(container.get("name", ""))
     return name == AGENT or name.startswith(AGENT + "-")
-
-
-def _number(name: str) -> int:
-    """Return which of a pod's attached agents a container is; 0 for one that came with the pod."""
-    text = name.removeprefix(AGENT + "-")
-    return int(text) if text.isascii() and text.isdecimal() else 0
 
 
 def _agent_state(agent: Container) -> str:

@@ -141,6 +141,21 @@ def test_the_newest_of_several_counts_whatever_the_order_that_they_are_listed_in
     assert pods.view(made).agent.name == "devloop-agent-10"
 
 
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("devloop-agent-12", 12),
+        ("devloop-agent", 0),
+        ("devloop-agent-", 0),
+        ("devloop-agent-x", 0),
+        ("app-3", 0),
+        ("7", 0),
+    ],
+)
+def test_attached_agents_are_numbered(name: str, number: int) -> None:
+    assert pods.agent_number(name) == number
+
+
 def test_a_pod_that_is_not_scheduled_says_why() -> None:
     made = raw(agent={})
     made["status"] = {
