@@ -40,7 +40,8 @@ LOOK_S: Final = 2.0
 # How long a watch that is to end by itself waits for a pod with an agent, such as one that a rollout is just making.
 GIVE_UP_S: Final = 15.0
 
-# Between a pod that is gone and its successor: it is news that there is none only where that lasts.
+# Between a pod that is gone and its successor, or a pod and the agent that is attached to it: it is news that there is
+# none only where that lasts.
 GAP_S: Final = 1.0
 # An app that crashes is told of once, and again only if it did not crash for so long.
 CALM_S: Final = 60.0
@@ -242,7 +243,7 @@ class PodWatch:
         await self._seen.wait()
         since_s = loop.time()
         while True:
-            if self._had_some and not self._pods:
+            if self._may_pass:
                 await asyncio.sleep(GAP_S)
             self._had_some = bool(self._pods)
             self._seen.clear()
@@ -258,6 +259,13 @@ class PodWatch:
                 # Where all is well there is nothing to look at before something changes.
                 async with asyncio.timeout(None if trouble is None else LOOK_S):
                     await self._seen.wait()
+
+    @property
+    def _may_pass(self) -> bool:
+        """That there is nobody to sync to may be a matter of a moment."""
+        if not self._pods:
+            return self._had_some
+        return not self._targets and not self._told
 
     async def _trouble(self, api: client.Client, namespace: str) -> tuple[errors.ClusterError | None, bool]:
         """Return why nobody can be synced to, None where somebody can; and whether only a person can change that."""

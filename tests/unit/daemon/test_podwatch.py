@@ -327,6 +327,16 @@ async def test_an_image_that_cannot_be_pulled_is_told_at_once_with_the_events_wo
         await owner.until(lambda: owner.states == {"web-5d-a": "ready"})
 
 
+async def test_a_pod_that_gets_an_agent_within_a_moment_is_no_news(bench: Bench) -> None:
+    bench.there(raw(agent=None))
+    async with bench.running() as owner:
+        await owner.until(lambda: owner.states == {"web-5d-a": "no agent in it"})
+        # as a rung does that attaches
+        bench.stream.say("MODIFIED", raw(rung="ephemeralContainers"))
+        await owner.until(lambda: owner.states == {"web-5d-a": "ready"})
+        assert owner.notices == []
+
+
 async def test_what_the_state_says_already_is_not_said_twice(bench: Bench) -> None:
     bench.there(raw(agent={"waiting": {"reason": "ErrImagePull", "message": "rpc error: desc = no such host"}}))
     tells(bench.server, "Failed to pull image x: rpc error: desc = no such host")
@@ -357,6 +367,7 @@ async def test_a_watch_for_once_gives_up_after_a_while(
 ) -> None:
     monkeypatch.setattr(podwatch, "GIVE_UP_S", 0.02)
     monkeypatch.setattr(podwatch, "LOOK_S", 0.01)
+    monkeypatch.setattr(podwatch, "GAP_S", 0.0)
     async with fake_api.serving() as server:
         bench = Bench(server, once=True)
         bench.there(*pods_there)
