@@ -118,7 +118,9 @@ class Pod(msgspec.Struct, frozen=True):
         """Its agent does not run, and may or may not do so by itself: no node takes the pod, or the agent crashes."""
         if self.is_usable or self.agent.phase is Phase.ABSENT:
             return False
-        return self.detail.startswith(_NOWHERE) or self.agent.detail.startswith(_CRASHING)
+        # Current kubelets call it a crash loop only in the last moments before the next try.
+        again = self.agent.phase is Phase.ENDED and self.agent.restarts > 0
+        return again or self.detail.startswith(_NOWHERE) or self.agent.detail.startswith(_CRASHING)
 
     @property
     def crashing(self) -> Container | None:

@@ -156,6 +156,14 @@ def test_attached_agents_are_numbered(name: str, number: int) -> None:
     assert pods.agent_number(name) == number
 
 
+@pytest.mark.parametrize(("restarts", "stranded"), [(0, False), (1, True)])
+def test_an_agent_that_ended_again_may_not_come_back_by_itself(restarts: int, stranded: bool) -> None:
+    made = raw(agent={"terminated": {"reason": "Error", "exitCode": 1}}, rung="containers")
+    (status,) = [each for each in made["status"]["containerStatuses"] if each["name"] == pods.AGENT]
+    status["restartCount"] = restarts
+    assert pods.view(made).is_stranded is stranded
+
+
 def test_a_pod_that_is_not_scheduled_says_why() -> None:
     made = raw(agent={})
     made["status"] = {
