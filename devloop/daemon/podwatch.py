@@ -284,8 +284,8 @@ class PodWatch:
         if change.stragglers:
             first = ", ".join(f"{name} ({why})" for name, why in list(change.stragglers.items())[:3])
             hint = (
-                "add it to the manifests with `devloop inject`, or let the watch bring it: --patch or --attach; "
-                "`devloop doctor` tells what is in the way"
+                "add it to the manifests with `devloop inject`, or let the watch bring it with --patch; "
+                "`devloop doctor` tells what is in the way of the others"
             )
             return errors.ClusterError(f"no pod of {whose} has an agent: {first}", hint=hint, code=NOBODY_CODE), False
         leaving = [pod.name for pod in self._pods.values() if pod.terminating]
