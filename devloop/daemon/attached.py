@@ -108,7 +108,7 @@ class Attached:
         if not isinstance(app, str):
             self._give_up(uid, f"pod {_name(raw)}: {app.message}", app.hint, app.code)
             return
-        step = attach.decide(raw, app, self._had.get(uid, attach.History()))
+        step = attach.decide(raw, app, self._had.get(uid, attach.History()), self._image)
         if step.act is attach.Act.ADD:
             self._do(uid, step)
         elif step.act is attach.Act.GIVE_UP:

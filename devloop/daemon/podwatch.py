@@ -274,7 +274,8 @@ class PodWatch:
         some = [target.pod for target in self._targets.values()]
         for pod in some:
             if pod.blocked:
-                return await _blocked(api, namespace, pod), True
+                # One that was attached is followed by another where the rung has a better image.
+                return await _blocked(api, namespace, pod), not pods.agent_number(pod.agent.name)
         for pod in some:
             if pod.is_stranded:
                 hint = f"`kubectl describe pod {pod.name}` and `kubectl logs {pod.name} -c {pod.agent.name}` tell more"
@@ -356,6 +357,8 @@ async def _blocked(api: client.Client, namespace: str, pod: pods.Pod) -> errors.
     hint = f"`kubectl describe pod {pod.name}` tells more"
     if "Image" in pod.blocked:
         hint = "check the image's name and tag, and whether the cluster may pull it (imagePullSecrets)"
+        if pods.agent_number(pod.agent.name) and pod.blocked.startswith(pod.agent.name):
+            hint = f"{hint}; another one is named by --agent-image or DEVLOOP_AGENT_IMAGE"
     return errors.ClusterError(f"{pod.name} does not start: {pod.blocked}{told}", hint=hint, code=BLOCKED_CODE)
 
 

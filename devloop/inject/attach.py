@@ -251,13 +251,14 @@ class Step(msgspec.Struct, frozen=True):
     why: str = ""
 
 
-def decide(raw: Mapping[str, Any], app: str, had: History) -> Step:
+def decide(raw: Mapping[str, Any], app: str, had: History, image: str = "") -> Step:
     """Return what a pod needs.
 
     Args:
         raw: The pod.
         app: The app's container.
         had: What is remembered of it.
+        image: The image of the agent that would be added.
     """
     seen = pods.view(raw)
     run = next((each for each in seen.containers if each.name == app), None)
@@ -265,7 +266,7 @@ def decide(raw: Mapping[str, Any], app: str, had: History) -> Step:
     nothing = Step(Act.NOTHING, had)
     if seen.terminating or run is None or run.phase is not pods.Phase.RUNNING:
         return nothing
-    if here.phase in {pods.Phase.RUNNING, pods.Phase.WAITING}:
+    if here.phase is pods.Phase.RUNNING or (here.phase is pods.Phase.WAITING and not _is_stuck(raw, seen, image)):
         return nothing
     number = _last(raw) + 1
     if number <= had.number:
@@ -278,6 +279,16 @@ def decide(raw: Mapping[str, Any], app: str, had: History) -> Step:
             return Step(Act.GIVE_UP, had, why=here.detail or "it ended at once")
         return Step(Act.ADD, History(had.run, failures, had.number), number)
     return Step(Act.ADD, History(run.container_id, 0, had.number), number)
+
+
+def _is_stuck(raw: Mapping[str, Any], seen: pods.Pod, image: str) -> bool:
+    """Say whether a pod's attached agent waits for what never comes, and another image may do better.
+
+    An ephemeral container cannot be changed, so one with a wrong image waits as long as its pod is there.
+    """
+    listed = (raw.get("spec") or {}).get("ephemeralContainers") or []
+    others = [each for each in listed if each.get("name") == seen.agent.name and each.get("image") != image]
+    return bool(image and others) and seen.blocked.startswith(f"{seen.agent.name}:")
 
 
 def _last(raw: Mapping[str, Any]) -> int:

@@ -158,6 +158,7 @@ def view(raw: Mapping[str, Any]) -> Pod:
     meta, spec, status = _map(raw, "metadata"), _map(raw, "spec"), _map(raw, "status")
     labels = _map(meta, "labels")
     phase = str(status.get("phase", "Unknown"))
+    agent = _agent(spec, status)
     return Pod(
         name=str(meta.get("name", "")),
         uid=str(meta.get("uid", "")),
@@ -168,13 +169,13 @@ def view(raw: Mapping[str, Any]) -> Pod:
         detail=_detail(status) if phase != "Running" else "",
         ready=_condition(status, "Ready"),
         terminating="deletionTimestamp" in meta,
-        agent=_agent(spec, status),
+        agent=agent,
         containers=tuple(
             _container(str(each.get("name", "")), _list(status, "containerStatuses"))
             for each in _list(spec, "containers")
             if not _is_agent(each)
         ),
-        blocked=_blocked(status),
+        blocked=_blocked(status, agent),
     )
 
 
@@ -225,8 +226,12 @@ def _stuck(status: Mapping[str, Any]) -> str:
     return ""
 
 
-def _blocked(status: Mapping[str, Any]) -> str:
+def _blocked(status: Mapping[str, Any], agent: Container) -> str:
     """Return why the agent cannot start: the app's own container counts only where it is before the agent."""
+    for each in _list(status, "ephemeralContainerStatuses"):
+        # Of several that were attached only the one that counts: those before it stay as they are for good.
+        if each.get("name") == agent.name and str(_map(_map(each, "state"), "waiting").get("reason")) in _STUCK:
+            return f"{agent.name}: {_waiting(each)}"
     for kind in ("initContainerStatuses", "containerStatuses"):
         for each in _list(status, kind):
             told = _map(_map(each, "state"), "waiting")

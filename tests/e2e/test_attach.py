@@ -209,6 +209,19 @@ def test_an_app_that_is_root_and_says_so_nowhere_gets_files_of_its_own_in_its_ow
 
 
 @pytest.mark.kube(min="1.25")
+def test_an_image_that_cannot_be_pulled_is_told_and_another_one_can_follow(
+    ns: space.Space, plain: str, agent_image: str, tmp_path: Path
+) -> None:
+    ann = attached(tmp_path, ns)
+    done = ann("watch", "--once", agent_image="localhost/no-such-agent:1")
+    assert done.status == 1 and "error[DL0761]" in done.err, done.err
+    assert "no-such-agent" in done.err and "--agent-image" in done.err
+    done = ann("watch", "--once", agent_image=agent_image)
+    assert done.status == 0, done.err
+    assert ns.read(plain, "/srv/web/page.html", shapes.APP) == "one\n"
+
+
+@pytest.mark.kube(min="1.25")
 def test_what_pod_security_forbids_is_told_in_the_clusters_words(
     ns: space.Space, app_image: str, agent_image: str, tmp_path: Path
 ) -> None:

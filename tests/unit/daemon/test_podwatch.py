@@ -345,6 +345,23 @@ async def test_what_the_state_says_already_is_not_said_twice(bench: Bench) -> No
         assert owner.notices[0].message.count("no such host") == 1
 
 
+async def test_an_attached_agents_image_is_told_with_the_flag_that_names_another() -> None:
+    async with fake_api.serving() as server:
+        bench = Bench(server, once=True)
+        stuck = raw(agent=None)
+        stuck["spec"]["ephemeralContainers"] = [{"name": "devloop-agent-1"}]
+        waits = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+        stuck["status"]["ephemeralContainerStatuses"] = [{"name": "devloop-agent-1", "state": waits}]
+        bench.there(stuck)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(podwatch, "GIVE_UP_S", 0.02)
+            patched.setattr(podwatch, "LOOK_S", 0.01)
+            error = await bench.ended()
+    assert error.error_code == "DL0761" and "no such image" in error.message and "--agent-image" in error.hint
+    # not at once: another watch may have a better one
+    assert [notice.message for notice in bench.owner.notices] == [error.message]
+
+
 async def test_a_watch_for_once_ends_where_only_a_person_can_help() -> None:
     async with fake_api.serving() as server:
         bench = Bench(server, once=True)

@@ -188,6 +188,24 @@ def test_one_that_runs_or_may_run_is_enough(state: dict[str, Any]) -> None:
     assert attach.decide(raw(state), "app", History("id-1", 0, 1)).act is Act.NOTHING
 
 
+@pytest.mark.parametrize(
+    ("state", "image", "act"),
+    [
+        (test_pods.PULLING, "other:1", Act.ADD),
+        (test_pods.PULLING, "agent:1", Act.NOTHING),
+        (test_pods.PULLING, "", Act.NOTHING),
+        ({"waiting": {"reason": "ContainerCreating"}}, "other:1", Act.NOTHING),
+        (test_pods.RUNNING, "other:1", Act.NOTHING),
+    ],
+)
+def test_one_whose_image_does_not_come_is_followed_by_one_of_another_image(
+    state: dict[str, Any], image: str, act: Act
+) -> None:
+    made = raw(state)
+    made["spec"]["ephemeralContainers"][0]["image"] = "agent:1"
+    assert attach.decide(made, "app", History(), image).act is act
+
+
 def test_after_a_restart_of_the_app_another_one_is_added() -> None:
     step = attach.decide(raw(ENDED, run="id-2"), "app", History("id-1", 2, 1))
     assert (step.act, step.number, step.history) == (Act.ADD, 2, History("id-2", 0, 1))

@@ -156,6 +156,15 @@ def test_attached_agents_are_numbered(name: str, number: int) -> None:
     assert pods.agent_number(name) == number
 
 
+def test_an_attached_agent_whose_image_does_not_come_is_blocked_until_another_runs() -> None:
+    made = raw(agent=PULLING, rung="ephemeralContainers")
+    assert pods.view(made).blocked == "devloop-agent: ImagePullBackOff: no such image"
+    # it stays in the pod for good
+    made["spec"]["ephemeralContainers"].insert(0, {"name": "devloop-agent-2"})
+    made["status"]["ephemeralContainerStatuses"].append({"name": "devloop-agent-2", "state": RUNNING})
+    assert pods.view(made).blocked == ""
+
+
 @pytest.mark.parametrize(("restarts", "stranded"), [(0, False), (1, True)])
 def test_an_agent_that_ended_again_may_not_come_back_by_itself(restarts: int, stranded: bool) -> None:
     made = raw(agent={"terminated": {"reason": "Error", "exitCode": 1}}, rung="containers")
