@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 @click.option("--detach", is_flag=True, help="Go on in the background, once everything is in sync.")
 @click.option("--takeover", is_flag=True, help="Take the session over from another owner.")
 @click.option("--patch", "patching", is_flag=True, help="Patch the workloads, under a lease, while this watch runs.")
-@click.option("--attach", is_flag=True, help="Attach to the running pods by ephemeral containers (Kubernetes 1.25).")
+@click.option(
+    "--attach/--no-attach",
+    default=None,
+    help="Attach to the running pods by ephemeral containers (Kubernetes 1.25); by default only where no agent is"
+    " declared and no session can be had.",
+)
 @click.option(
     "--agent-image", envvar="DEVLOOP_AGENT_IMAGE", default="", metavar="IMAGE", help="The image for these two."
 )
@@ -39,7 +44,7 @@ def command(
     detach: bool,
     takeover: bool,
     patching: bool,
-    attach: bool,
+    attach: bool | None,
     agent_image: str,
     hold: str,
     plain: bool,
@@ -54,13 +59,13 @@ def command(
         raise errors.UsageError("--patch and --attach exclude each other", hint="keep one of them")
     loaded = project.loaded(settings)
     _check(loaded, services)
-    way = "patch" if patching else "attach" if attach else "declared"
+    chosen = {None: app.Way.FIRST, True: app.Way.ATTACH, False: app.Way.DECLARED}[attach]
     asked = shells.Asked(
         services=services,
         once=once,
         takeover=takeover,
         plain=plain or settings.output == "json",
-        rung=app.Way(way),
+        rung=app.Way.PATCH if patching else chosen,
         agent_image=agent_image,
         hold=_checked(hold),
     )

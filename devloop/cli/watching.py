@@ -51,7 +51,7 @@ class Asked(msgspec.Struct, frozen=True):
     once: bool
     takeover: bool
     plain: bool
-    rung: app.Way = app.Way.DECLARED
+    rung: app.Way = app.Way.FIRST
     agent_image: str = ""
     hold: str = ""
 
@@ -149,8 +149,8 @@ def join(settings: options.Settings, project: load.Project, asked: Asked) -> err
     if asked.once:
         states = talker.ask("flush", {"services": asked.services}, timeout_s=60.0)
         return errors.Exit.OK if all(state == "in sync" for state in states.values()) else errors.Exit.PARTIAL
-    if asked.rung is not app.Way.DECLARED:
-        output.human(settings, f"how the agent gets in was decided by the watch that runs, not by --{asked.rung}")
+    for flag in _flags(asked.rung):
+        output.human(settings, f"how the agent gets in was decided by the watch that runs, not by {flag}")
     output.human(settings, "joining the devloop that watches this project; Ctrl-C leaves it running")
     joined = msgspec.structs.replace(asked, plain=True)
     screen = _screen(settings, joined)
@@ -189,14 +189,19 @@ def _background(settings: options.Settings, project: load.Project, asked: Asked)
     command += ["watch", "--plain", "--file", project.file, *asked.services]
     if asked.takeover:
         command.append("--takeover")
-    if asked.rung is not app.Way.DECLARED:
-        command.append(f"--{asked.rung}")
+    command += _flags(asked.rung)
     if asked.agent_image:
         command += ["--agent-image", asked.agent_image]
     if asked.hold:
         command += ["--hold", asked.hold]
     chosen = (("--kubeconfig", settings.kubeconfig), ("--context", settings.context), ("-n", settings.namespace))
     return command + [word for flag, value in chosen if value for word in (flag, value)]
+
+
+def _flags(rung: app.Way) -> list[str]:
+    """Return what asks for a way in on the command line."""
+    flags = {app.Way.DECLARED: "--no-attach", app.Way.ATTACH: "--attach", app.Way.PATCH: "--patch"}
+    return [flags[rung]] if rung in flags else []
 
 
 def _until_in_sync(talker: client.Client, process: subprocess.Popen[bytes], asked: Asked) -> dict[str, str]:

@@ -68,6 +68,15 @@ class Admitted:
         self._needed = asyncio.Event()
         self._claimed = False
         self._said: set[str] = set()
+        self._instead: Callable[[str, str], None] = self._say
+
+    def otherwise(self, told: Callable[[str, str], None]) -> None:
+        """Have it told to another way in, and not to people, why there can be no session.
+
+        Args:
+            told: Gets the reason, and what to do about it.
+        """
+        self._instead = told
 
     @contextlib.asynccontextmanager
     async def held(self, api: client.Client, namespace: str) -> AsyncIterator[None]:
@@ -94,7 +103,9 @@ class Admitted:
         await self._needed.wait()
         reference = workloads.parse(self._workload) if self._workload else None
         if reference is None or reference.kind.name not in devsession.KINDS:
-            self._say("a session is for a workload; this service has none", "name one with `workload:` in devloop.yaml")
+            self._instead(
+                "a session is for a workload; this service has none", "name one with `workload:` in devloop.yaml"
+            )
             return
         while await self._through_a_session(api, namespace, reference):
             self._said.clear()
@@ -131,13 +142,13 @@ class Admitted:
     ) -> devsession.Session | None:
         found = await sessions.rung(api, namespace)
         if not found.usable:
-            self._say(f"sessions cannot bring the agent in: {found.reason}", found.hint)
+            self._instead(f"sessions cannot bring the agent in: {found.reason}", found.hint)
             return None
         workload = devsession.Workload(reference.kind.name, reference.name)
         try:
             spec = devsession.spec_of(self._service, workload, self._owner)
         except ValueError as error:
-            self._say(f"a session cannot be asked for this: {error}")
+            self._instead(f"a session cannot be asked for this: {error}", "")
             return None
         session = await self._with_claim(api, namespace, spec)
         self._claimed = True

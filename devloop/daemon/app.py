@@ -37,8 +37,10 @@ SWITCH_INTERVAL_S: Final = 0.0005
 class Way(enum.StrEnum):
     """How the agent gets into pods."""
 
+    FIRST = "first"
+    """By the first way that can be used and changes no workload: the manifests, the webhook, ephemeral containers."""
     DECLARED = "declared"
-    """By the manifests or the webhook."""
+    """By the manifests or the webhook alone."""
     PATCH = "patch"
     """By this watch, in the workloads' templates, under a lease."""
     ATTACH = "attach"
@@ -66,7 +68,7 @@ class Options(msgspec.Struct, frozen=True):
     kubeconfig: str = ""
     context: str = ""
     namespace: str = ""
-    rung: Way = Way.DECLARED
+    rung: Way = Way.FIRST
     agent_image: str = ""
     hold_s: float | None = None
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 
 from devloop import errors
 from devloop.config import injection, model
-from devloop.daemon import admitted, app, attached, patched, rungs
+from devloop.daemon import admitted, app, attached, patched, rungs, unasked
 from devloop.inject import lease, patch, template
 from devloop.kube import workloads
+from devloop.podspec import request
 from devloop.state import identity
 from devloop.sync import events
 
@@ -62,19 +63,15 @@ class Entrance:
             publish: Where its events go.
         """
         service = injection.request_of(name, spec)
+        workload = str(spec.workload or "")
         match self._asked.rung:
+            case app.Way.FIRST:
+                sessions = self._sessions(service, workload, publish)
+                return unasked.Unasked(service, workload, sessions, self._ephemeral(service, publish), publish)
             case app.Way.DECLARED:
-                # Where the manifests bring the agent, nothing more is done.
-                return admitted.Admitted(
-                    service,
-                    str(spec.workload or ""),
-                    identity.owner(),
-                    self._left,
-                    takeover=self._asked.takeover,
-                    publish=publish,
-                )
+                return self._sessions(service, workload, publish)
             case app.Way.ATTACH:
-                return attached.Attached(service, self._asked.agent_image, self._left, publish)
+                return self._ephemeral(service, publish)
             case app.Way.PATCH:
                 argocd = self._config.argocd
                 asked = patch.Asked(
@@ -87,3 +84,14 @@ class Entrance:
                     applications=(argocd.namespace or "") if argocd else "",
                 )
                 return patched.Patched(asked, self._left, publish)
+
+    def _sessions(
+        self, service: request.Service, workload: str, publish: Callable[[events.Event], None]
+    ) -> admitted.Admitted:
+        """Return the rung that does nothing more where the manifests bring the agent."""
+        return admitted.Admitted(
+            service, workload, identity.owner(), self._left, takeover=self._asked.takeover, publish=publish
+        )
+
+    def _ephemeral(self, service: request.Service, publish: Callable[[events.Event], None]) -> attached.Attached:
+        return attached.Attached(service, self._asked.agent_image, self._left, publish)

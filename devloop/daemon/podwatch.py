@@ -38,7 +38,8 @@ LOOK_S: Final = 2.0
 # How long a watch that is to end by itself waits for a pod with an agent, such as one that a rollout is just making.
 GIVE_UP_S: Final = 15.0
 
-# Between a pod that is gone and its successor: it is news that there is none only where that lasts.
+# Between a pod that is gone and its successor, or a pod and the agent that is attached to it: it is news that there is
+# none only where that lasts.
 GAP_S: Final = 1.0
 # An app that crashes is told of once, and again only if it did not crash for so long.
 CALM_S: Final = 60.0
@@ -284,7 +285,7 @@ class PodWatch:
         await self._seen.wait()
         since_s = loop.time()
         while True:
-            if self._had_some and not self._pods:
+            if self._may_pass:
                 await asyncio.sleep(GAP_S)
             self._had_some = bool(self._pods)
             self._seen.clear()
@@ -301,6 +302,13 @@ class PodWatch:
                 async with asyncio.timeout(None if trouble is None else LOOK_S):
                     await self._seen.wait()
 
+    @property
+    def _may_pass(self) -> bool:
+        """That there is nobody to sync to may be a matter of a moment."""
+        if not self._pods:
+            return self._had_some
+        return not self._targets and not self._told
+
     async def _trouble(self, api: client.Client, namespace: str) -> tuple[errors.ClusterError | None, bool]:
         """Return why nobody can be synced to, None where somebody can; and whether only a person can change that."""
         change = decide(self._pods.values(), {name: target.uid for name, target in self._targets.items()})
@@ -308,7 +316,8 @@ class PodWatch:
         some = [target.pod for target in self._targets.values()]
         for pod in some:
             if pod.blocked:
-                return await _blocked(api, namespace, pod), True
+                # One that was attached is followed by another where the rung has a better image.
+                return await _blocked(api, namespace, pod), not pods.agent_number(pod.agent.name)
         for pod in some:
             if pod.is_stranded:
                 hint = f"`kubectl describe pod {pod.name}` and `kubectl logs {pod.name} -c {pod.agent.name}` tell more"
@@ -318,8 +327,8 @@ class PodWatch:
         if change.stragglers:
             first = ", ".join(f"{name} ({why})" for name, why in list(change.stragglers.items())[:3])
             hint = (
-                "add it to the manifests with `devloop inject`, or let the watch bring it: --patch or --attach; "
-                "`devloop doctor` tells what is in the way"
+                "add it to the manifests with `devloop inject`, or let the watch bring it with --patch; "
+                "`devloop doctor` tells what is in the way of the others"
             )
             return errors.ClusterError(f"no pod of {whose} has an agent: {first}", hint=hint, code=NOBODY_CODE), False
         leaving = [pod.name for pod in self._pods.values() if pod.terminating]
@@ -390,6 +399,8 @@ async def _blocked(api: client.Client, namespace: str, pod: pods.Pod) -> errors.
     hint = f"`kubectl describe pod {pod.name}` tells more"
     if "Image" in pod.blocked:
         hint = "check the image's name and tag, and whether the cluster may pull it (imagePullSecrets)"
+        if pods.agent_number(pod.agent.name) and pod.blocked.startswith(pod.agent.name):
+            hint = f"{hint}; another one is named by --agent-image or DEVLOOP_AGENT_IMAGE"
     return errors.ClusterError(f"{pod.name} does not start: {pod.blocked}{told}", hint=hint, code=BLOCKED_CODE)
 
 

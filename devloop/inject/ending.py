@@ -115,7 +115,8 @@ def _attached(there: Iterable[Mapping[str, Any]]) -> list[Attached]:
     found = []
     for pod in there:
         listed = (pod.get("spec") or {}).get("ephemeralContainers") or []
-        ours = tuple(str(each["name"]) for each in listed if str(each.get("name", "")).startswith(names.AGENT))
+        some = [str(each["name"]) for each in listed if str(each.get("name", "")).startswith(names.AGENT)]
+        ours = tuple(sorted(some, key=pods.agent_number))
         seen = pods.view(pod)
         if ours and not seen.terminating:
             found.append(Attached(seen, ours))

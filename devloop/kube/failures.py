@@ -33,6 +33,10 @@ BUSY_CODE: Final = "DL0744"
 _CANNOT: Final = re.compile(
     r'cannot (?P<verb>[a-z*]+) resource "(?P<resource>[^"/]+)(?:/(?P<sub>[^"]+))?" in API group "(?P<group>[^"]*)"'
 )
+# A websocket's second check, for `create` after that for `get`, tells neither user nor verb (kubernetes 1.35,
+# pkg/registry/core/pod/rest/authorize.go).
+_STREAMS: Final = frozenset({"exec", "attach", "portforward"})
+_UNSAID: Final = re.compile(r'^pods "[^"]*" is forbidden:\s*$')
 _MAX_WORDS: Final = 600
 
 
@@ -218,6 +222,8 @@ def _forbidden(words: str, asked: paths.Asked, reason: str) -> errors.ClusterErr
         asked = msgspec.structs.replace(
             asked, verb=said["verb"], resource=said["resource"], group=said["group"], subresource=said["sub"] or ""
         )
+    elif asked.subresource in _STREAMS and _UNSAID.match(words):
+        asked = msgspec.structs.replace(asked, verb="create")
     where = f" in namespace {asked.namespace}" if asked.namespace else ""
     resource = f"{asked.kind()}.{asked.group}" if asked.group else asked.kind()
     return errors.ForbiddenError(

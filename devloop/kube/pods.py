@@ -123,7 +123,9 @@ class Pod(msgspec.Struct, frozen=True):
         """Its agent does not run, and may or may not do so by itself: no node takes the pod, or the agent crashes."""
         if self.is_usable or self.agent.phase is Phase.ABSENT:
             return False
-        return self.detail.startswith(_NOWHERE) or self.agent.detail.startswith(_CRASHING)
+        # Current kubelets call it a crash loop only in the last moments before the next try.
+        again = self.agent.phase is Phase.ENDED and self.agent.restarts > 0
+        return again or self.detail.startswith(_NOWHERE) or self.agent.detail.startswith(_CRASHING)
 
     @property
     def crashing(self) -> Container | None:
@@ -161,6 +163,7 @@ def view(raw: Mapping[str, Any]) -> Pod:
     meta, spec, status = _map(raw, "metadata"), _map(raw, "spec"), _map(raw, "status")
     labels = _map(meta, "labels")
     phase = str(status.get("phase", "Unknown"))
+    agent = _agent(spec, status)
     return Pod(
         name=str(meta.get("name", "")),
         uid=str(meta.get("uid", "")),
@@ -171,14 +174,24 @@ def view(raw: Mapping[str, Any]) -> Pod:
         detail=_detail(status) if phase != "Running" else "",
         ready=_condition(status, "Ready"),
         terminating="deletionTimestamp" in meta,
-        agent=_agent(spec, status),
+        agent=agent,
         containers=tuple(
             container(str(each.get("name", "")), _list(status, "containerStatuses"))
             for each in _list(spec, "containers")
             if not _is_agent(each)
         ),
-        blocked=_blocked(status),
+        blocked=_blocked(status, agent),
     )
+
+
+def agent_number(name: str) -> int:
+    """Return which of a pod's attached agents a container is, from 1; 0 for one that came with the pod, and any other.
+
+    Args:
+        name: The container's name.
+    """
+    before, _, text = name.rpartition("-")
+    return int(text) if before == AGENT and text.isascii() and text.isdecimal() else 0
 
 
 def choose(some: Iterable[Pod]) -> Pod | None:
@@ -238,7 +251,7 @@ def is_stuck(container: Container) -> bool:
 
 
 def _agent(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
-    """Return the agent's container: of several attached ones, one that runs, else the last."""
+    """Return the agent's container: of several attached ones, one that runs, else the newest."""
     places = (
         ("initContainers", "initContainerStatuses"),
         ("containers", "containerStatuses"),
@@ -250,6 +263,8 @@ def _agent(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
         for each in _list(spec, declared)
         if _is_agent(each)
     ]
+    # The order of the pod's list says nothing: a strategic merge patch puts what it adds before what is there.
+    found.sort(key=lambda each: agent_number(each.name))
     running = [each for each in found if each.phase is Phase.RUNNING]
     agent = (running or found or [Container(AGENT, Phase.ABSENT)])[-1]
     stuck = _stuck(status) if agent.phase is Phase.WAITING else ""
@@ -266,8 +281,12 @@ def _stuck(status: Mapping[str, Any]) -> str:
     return ""
 
 
-def _blocked(status: Mapping[str, Any]) -> str:
+def _blocked(status: Mapping[str, Any], agent: Container) -> str:
     """Return why the agent cannot start: the app's own container counts only where it is before the agent."""
+    for each in _list(status, "ephemeralContainerStatuses"):
+        # Of several that were attached only the one that counts: those before it stay as they are for good.
+        if each.get("name") == agent.name and str(_map(_map(each, "state"), "waiting").get("reason")) in _STUCK:
+            return f"{agent.name}: {_waiting(each)}"
     for kind in ("initContainerStatuses", "containerStatuses"):
         for each in _list(status, kind):
             told = _map(_map(each, "state"), "waiting")

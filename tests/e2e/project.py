@@ -111,10 +111,10 @@ class Project:
         assert done.returncode == 0, f"devloop {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def injected(self, *manifests: dict[str, Any], image: str) -> list[dict[str, Any]]:
+    def injected(self, *manifests: dict[str, Any], image: str, kube_version: str = "") -> list[dict[str, Any]]:
         """Return manifests with the agent in them, by `devloop inject`."""
         told = "\n---\n".join(yaml.safe_dump(each, sort_keys=False) for each in manifests)
-        version = str(self.where.cluster.version)
+        version = kube_version or str(self.where.cluster.version)
         out = self.ok("inject", "-f", "-", "--agent-image", image, "--kube-version", version, told=told)
         return [each for each in yaml.safe_load_all(out) if each]
 

@@ -129,6 +129,19 @@ async def test_a_session_brings_the_agent_in_and_its_end_takes_it_out(
     assert await sessions.end_sessions(api, opened.name, "alice@laptop") == sessions.Ended()
 
 
+@pytest.mark.kube(min="1.29")
+async def test_under_an_enforced_restricted_level_the_agent_comes_as_a_native_sidecar(
+    opened: space.Space, developer: cluster.Kubectl, api: client.Client
+) -> None:
+    opened.cluster.admin("label", "namespace", opened.name, "pod-security.kubernetes.io/enforce=restricted")
+    session = await sessions.begin(api, opened.name, asked())
+    pod = opened.get("pod", pod_of(opened, await turned_over(api, session)))
+    (agent,) = [each for each in pod["spec"]["initContainers"] if each["name"] == shapes.AGENT]
+    assert agent["restartPolicy"] == "Always"
+    assert [each["name"] for each in pod["spec"]["containers"]] == [shapes.APP]
+    assert "running" in space.container_state(pod, shapes.AGENT)["state"]
+
+
 async def test_what_a_session_asks_for_later_comes_with_new_pods(opened: space.Space, api: client.Client) -> None:
     session = await sessions.begin(api, opened.name, asked())
     first = pod_of(opened, await turned_over(api, session))

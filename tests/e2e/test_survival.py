@@ -53,7 +53,8 @@ def test_a_fix_can_be_pushed_into_an_app_that_crashes_from_the_start(bench: loop
         assert pod in told["message"] and "kubectl logs" in told["hint"]
         states = made.states()
         assert states["state"] == "in sync"
-        assert "CrashLoopBackOff" in target_of(made, pod)["state"]
+        # in the words of a kubelet before the next try, or those of the end
+        until("the app is said to crash", lambda: "exit 1" in target_of(made, pod)["state"])
         made.write("web/app.py", loop.APP)
         made.flush()
         bench.ns.ready(pod)
@@ -277,7 +278,8 @@ def heard(ns: space.Space, pod: str) -> bytes:
 
 
 def test_a_process_that_took_the_agents_port_is_told_nothing(bench: loop.Bench) -> None:
-    made = bench.make("python3", "-u", "-c", THIEF)
+    # an agent beside the app, as before 1.29
+    made = bench.make("python3", "-u", "-c", THIEF, kube_version="1.28")
     with made.watch() as watch:
         told = watch.until("notice", lambda event: event["code"] == "DL0761")
         assert "cannot listen on 127.0.0.1:7460: Address already in use" in told["message"]
@@ -288,6 +290,15 @@ def test_a_process_that_took_the_agents_port_is_told_nothing(bench: loop.Bench) 
         assert heard(bench.ns, pod) == b""
 
 
+@pytest.mark.kube(min="1.29")
+def test_a_native_sidecar_has_its_port_before_any_process_of_the_app(bench: loop.Bench) -> None:
+    made = bench.make("python3", "-u", "-c", THIEF)
+    with project.watching(made) as watch:
+        told = watch.until("notice", lambda event: event["code"] == "DL0764")
+        assert "the app in" in told["message"]
+        assert made.states()["state"] == "in sync"
+
+
 # ---- versions -------------------------------------------------------------------------------------------------------
 
 
@@ -295,7 +306,9 @@ def built_with(bench: loop.Bench, patch: str) -> Callable[[dict[str, Any]], None
     """Return what lets a pod's agent be the image's own program, as if it had been built from a changed source."""
 
     def alter(spec: dict[str, Any]) -> None:
-        (agent,) = (each for each in spec["containers"] if each["name"] == shapes.AGENT)
+        # a native sidecar is among the init containers
+        listed = [*spec["containers"], *spec.get("initContainers", [])]
+        (agent,) = (each for each in listed if each["name"] == shapes.AGENT)
         run = f"import devloop; from devloop.protocol import version; {patch}; import agent.__main__ as it; it.main()"
         agent["command"] = ["python", "-c", run]
 

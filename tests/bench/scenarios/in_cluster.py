@@ -23,6 +23,7 @@ from tests.e2e import cluster, loop, project, shapes, space
 
 NAME: Final = "cluster"
 POD: Final = "web-0"
+PLAIN: Final = "plain"
 FILES: Final = 1000
 
 # Tells how many milliseconds old each new content of a file is when it is there.
@@ -66,6 +67,7 @@ def run(how: plan.Plan) -> list[Figure]:
         files = how.trees.unpack("10k", made.folder / "web")
         return [
             Figure(scenario=NAME, name="new agent runs -> in sync (1 file)", unit="s", values=small, target=2.0),
+            *_attached(bench, how.runs),
             *_first_syncs(made, how.runs),
             *_saves(made, files, how),
         ]
@@ -109,6 +111,33 @@ def _uid(made: project.Project) -> str:
 
 def _runs_anew(pod: dict[str, Any], uid: str) -> bool:
     return pod["metadata"]["uid"] != uid and "running" in space.container_state(pod, shapes.AGENT).get("state", {})
+
+
+def _attached(bench: loop.Bench, runs: int) -> list[Figure]:
+    """Attach to running pods that have no agent; nothing on a cluster without ephemeral containers."""
+    ns = bench.ns
+    if ns.cluster.version < cluster.Version(1, 25):
+        return []
+    plain = loop.deployment(bench.app_image, "/bin/sleep", "infinity")
+    plain["metadata"]["name"] = PLAIN
+    plain["spec"]["selector"]["matchLabels"] = plain["spec"]["template"]["metadata"]["labels"] = {"app": PLAIN}
+    spec = plain["spec"]["template"]["spec"]
+    spec["volumes"] = [{"name": "app", "emptyDir": {}}]
+    spec["containers"][0]["volumeMounts"] = [shapes.mount("app", shapes.TO)]
+    ns.apply(plain)
+    services = loop.service(workload=f"deployment/{PLAIN}")
+    found = []
+    for number in range(runs):
+        if number:
+            ns.admin("rollout", "restart", f"deployment/{PLAIN}")
+        ns.admin("rollout", "status", f"deployment/{PLAIN}", f"--timeout={lab.PATIENCE_S:.0f}s")
+        made = project.Project(bench.folder / f"attach-{number}", ns, ns.developer("attach"), services)
+        made.write("web/page.txt", "first")
+        began_s = time.time()
+        with made.watch("--attach", "--agent-image", bench.agent_image) as watch:
+            found.append(watch.until("ready")["time"] - began_s)
+    name = "start -> attached and in sync (1 file)"
+    return [Figure(scenario=NAME, name=name, unit="s", values=tuple(found), target=5.0)]
 
 
 def _first_syncs(made: project.Project, runs: int) -> list[Figure]:

@@ -41,9 +41,20 @@ def test_in_the_foreground_by_default(
     assert asked == watching.Asked(services=("web",), once=False, takeover=True, plain=False)
 
 
-@pytest.mark.parametrize("way", ["patch", "attach"])
-def test_the_way_in(capsys: pytest.CaptureFixture[str], ways: list[tuple[str, watching.Asked]], way: str) -> None:
-    assert devloop(capsys, "watch", f"--{way}", "--agent-image", "mine:1").status == 0
+@pytest.mark.parametrize(
+    ("flags", "way"),
+    [
+        (["--patch"], "patch"),
+        (["--attach"], "attach"),
+        (["--no-attach"], "declared"),
+        (["--patch", "--no-attach"], "patch"),
+        ([], "first"),
+    ],
+)
+def test_the_way_in(
+    capsys: pytest.CaptureFixture[str], ways: list[tuple[str, watching.Asked]], flags: list[str], way: str
+) -> None:
+    assert devloop(capsys, "watch", *flags, "--agent-image", "mine:1").status == 0
     assert (ways[-1][1].rung, ways[-1][1].agent_image) == (way, "mine:1")
 
 

@@ -91,6 +91,8 @@ def test_a_background_watch_is_asked_for_the_same() -> None:
         *("watch", "--plain", "--file", project.file, "web", "--takeover", "--patch", "--agent-image", "mine:1"),
         *("--context", "dev", "-n", "mine"),
     ]
+    alone = watching.Asked((), once=False, takeover=False, plain=False, rung=app.Way.DECLARED)
+    assert watching._background(options.Settings(), project, alone)[-1] == "--no-attach"
     plain = watching._background(options.Settings(), project, watching.Asked((), False, False, False))
     assert plain[plain.index("watch") :] == ["watch", "--plain", "--file", project.file]
 

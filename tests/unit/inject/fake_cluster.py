@@ -145,7 +145,9 @@ class Cluster(fake_api.FakeApi):
             return fake_api.status(404, "not found", "NotFound")
         made = copy.deepcopy(there)
         if sub or request.path != path:
-            made["spec"].setdefault("ephemeralContainers", []).extend(body["spec"]["ephemeralContainers"])
+            # a strategic merge patch puts what it adds before what is there
+            had = made["spec"].get("ephemeralContainers", [])
+            made["spec"]["ephemeralContainers"] = [*body["spec"]["ephemeralContainers"], *had]
         else:
             for each in body:
                 assert each["path"] == "/spec/template"

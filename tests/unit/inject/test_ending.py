@@ -108,9 +108,9 @@ def attach(bench: Bench, **meta: Any) -> str:
     (path,) = [path for path in bench.cluster.objects if path.startswith(f"{fake_cluster.PODS}/")]
     pod = bench.cluster.objects[path]
     pod["spec"]["ephemeralContainers"] = [
+        {"name": "devloop-agent-10"},
+        {"name": "devloop-agent-9"},
         {"name": "debugger"},
-        {"name": "devloop-agent-1"},
-        {"name": "devloop-agent-2"},
     ]
     pod["metadata"] |= meta
     return path
@@ -119,7 +119,7 @@ def attach(bench: Bench, **meta: Any) -> str:
 async def test_pods_that_were_attached_to_are_named_and_evicted_on_request(bench: Bench) -> None:
     path = attach(bench)
     (one,) = (await ending.survey(bench.api, "dev", WEB, ANN)).attached
-    assert one.containers == ("devloop-agent-1", "devloop-agent-2") and one.pod.owner is not None
+    assert one.containers == ("devloop-agent-9", "devloop-agent-10") and one.pod.owner is not None
     await ending.evict(bench.api, "dev", one)
     assert path not in bench.cluster.objects
 

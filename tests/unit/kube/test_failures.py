@@ -33,6 +33,15 @@ def test_a_missing_right_is_told_with_the_line_that_tests_it() -> None:
     assert error.hint.endswith("kubectl auth can-i create pods --subresource=exec -n dev")
 
 
+@pytest.mark.parametrize("stream", ["exec", "attach", "portforward"])
+def test_a_websockets_second_check_says_nothing_and_is_told_all_the_same(stream: str) -> None:
+    asked = paths.asked("GET", f"/api/v1/namespaces/dev/pods/web/{stream}")
+    error = answered(403, 'pods "web" is forbidden: ', asked, "Forbidden")
+    assert isinstance(error, errors.ForbiddenError)
+    assert error.message == f"you may not create pods/{stream} in namespace dev"
+    assert "can-i create pods" in error.hint
+
+
 def test_a_refusal_without_the_servers_words_is_told_by_what_was_asked() -> None:
     error = failures.of_answer(403, b"Forbidden", Asked("list", "rollouts", "argoproj.io", "dev"), "https://x")
     assert isinstance(error, errors.ForbiddenError)

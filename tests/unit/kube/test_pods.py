@@ -130,6 +130,51 @@ def test_of_several_attached_agents_the_one_that_runs_counts() -> None:
     assert pods.view(made).agent == pods.Container("devloop-agent-2", Phase.WAITING)
 
 
+def test_the_newest_of_several_counts_whatever_the_order_that_they_are_listed_in() -> None:
+    made = raw(agent=None)
+    # as the API server lists what was added by strategic merge patches
+    made["spec"]["ephemeralContainers"] = [{"name": f"devloop-agent-{number}"} for number in (10, 9, 1)]
+    ended = {"terminated": {"exitCode": 137}}
+    made["status"]["ephemeralContainerStatuses"] = [
+        {"name": f"devloop-agent-{number}", "state": ended} for number in (9, 1)
+    ]
+    assert pods.view(made).agent == pods.Container("devloop-agent-10", Phase.WAITING)
+    made["status"]["ephemeralContainerStatuses"].append({"name": "devloop-agent-10", "state": ended})
+    assert pods.view(made).agent.name == "devloop-agent-10"
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("devloop-agent-12", 12),
+        ("devloop-agent", 0),
+        ("devloop-agent-", 0),
+        ("devloop-agent-x", 0),
+        ("app-3", 0),
+        ("7", 0),
+    ],
+)
+def test_attached_agents_are_numbered(name: str, number: int) -> None:
+    assert pods.agent_number(name) == number
+
+
+def test_an_attached_agent_whose_image_does_not_come_is_blocked_until_another_runs() -> None:
+    made = raw(agent=PULLING, rung="ephemeralContainers")
+    assert pods.view(made).blocked == "devloop-agent: ImagePullBackOff: no such image"
+    # it stays in the pod for good
+    made["spec"]["ephemeralContainers"].insert(0, {"name": "devloop-agent-2"})
+    made["status"]["ephemeralContainerStatuses"].append({"name": "devloop-agent-2", "state": RUNNING})
+    assert pods.view(made).blocked == ""
+
+
+@pytest.mark.parametrize(("restarts", "stranded"), [(0, False), (1, True)])
+def test_an_agent_that_ended_again_may_not_come_back_by_itself(restarts: int, stranded: bool) -> None:
+    made = raw(agent={"terminated": {"reason": "Error", "exitCode": 1}}, rung="containers")
+    (status,) = [each for each in made["status"]["containerStatuses"] if each["name"] == pods.AGENT]
+    status["restartCount"] = restarts
+    assert pods.view(made).is_stranded is stranded
+
+
 def test_a_pod_that_is_not_scheduled_says_why() -> None:
     made = raw(agent={})
     made["status"] = {
