@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from tests.bench import endpoints, lab, stats
+from tests.bench import clients, endpoints, lab, stats
 from tests.bench.report import Figure
 from tests.bench.scenarios import plan
 
 NAME: Final = "tunnel"
-CLIENTS: Final = 100
 
 Rows = dict[str, list[float]]
 
@@ -68,81 +65,14 @@ def _take(rows: Rows, ports: Mapping[str, int], megabytes: int, *, quick: bool) 
         rows.setdefault(name, []).append(value)
 
     gigabytes = megabytes * endpoints.MIB / 1e9
-    add("down", _download(ports["pour"]) / gigabytes)
-    add("up", _upload(ports["sink"], megabytes) / gigabytes)
-    times = [_new(ports["small"]) for _ in range(50 if quick else 300)]
+    add("down", clients.download(ports["pour"]) / gigabytes)
+    add("up", clients.upload(ports["sink"], megabytes) / gigabytes)
+    times = [clients.fresh(ports["small"]) for _ in range(50 if quick else 300)]
     add("new p50", stats.percentile(times, 50))
     add("new p95", stats.percentile(times, 95))
-    add("open", _open(ports["echo"], 100 if quick else 1000))
+    add("open", clients.round_trip(ports["echo"], 100 if quick else 1000))
     requests = 20 if quick else 100
-    add("kept", asyncio.run(_kept(ports["echo"], requests)) * 1000 / (CLIENTS * requests))
-
-
-def _connected(port: int) -> socket.socket:
-    made = socket.create_connection(("127.0.0.1", port), timeout=lab.PATIENCE_S)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return made
-
-
-def _download(port: int) -> float:
-    began_s = time.monotonic()
-    buffer = bytearray(endpoints.MIB)
-    with _connected(port) as connection:
-        while connection.recv_into(buffer):
-            pass
-    return time.monotonic() - began_s
-
-
-def _upload(port: int, megabytes: int) -> float:
-    began_s = time.monotonic()
-    block = bytes(endpoints.MIB)
-    with _connected(port) as connection:
-        for _ in range(megabytes):
-            connection.sendall(block)
-        connection.shutdown(socket.SHUT_WR)
-        if connection.recv(1) != b"k":
-            raise SystemExit("an upload did not arrive")
-    return time.monotonic() - began_s
-
-
-def _new(port: int) -> float:
-    began_s = time.monotonic()
-    got = 0
-    with _connected(port) as connection:
-        connection.sendall(bytes(100))
-        while data := connection.recv(65536):
-            got += len(data)
-    if got != len(endpoints.ANSWER):
-        raise SystemExit(f"an answer of {got} bytes")
-    return (time.monotonic() - began_s) * 1000
-
-
-def _open(port: int, count: int) -> float:
-    times = []
-    with _connected(port) as connection:
-        for _ in range(count):
-            began_s = time.monotonic()
-            connection.sendall(bytes(100))
-            connection.recv(65536)
-            times.append((time.monotonic() - began_s) * 1000)
-    return stats.median(times)
-
-
-async def _kept(port: int, requests: int) -> float:
-    """Return how long 100 clients take that each ask so often on one connection."""
-
-    async def one() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for _ in range(requests):
-            writer.write(bytes(1000))
-            await reader.readexactly(1000)
-        writer.close()
-
-    began_s = time.monotonic()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(CLIENTS):
-            group.create_task(one())
-    return time.monotonic() - began_s
+    add("kept", asyncio.run(clients.kept(ports["echo"], requests)) * 1000 / (clients.CLIENTS * requests))
 
 
 @contextlib.contextmanager
@@ -153,7 +83,7 @@ def _downloading(port: int) -> Iterator[None]:
     def download() -> None:
         buffer = bytearray(endpoints.MIB)
         while not enough.is_set():
-            with _connected(port) as connection:
+            with clients.connected(port) as connection:
                 while not enough.is_set() and connection.recv_into(buffer):
                     pass
 
