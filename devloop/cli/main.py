@@ -38,6 +38,7 @@ VERBS: Final[dict[str, dict[str, str]]] = {
         "ports": "Show the forwarded ports; add and remove some.",
         "proxy": "Reach names and addresses of the cluster through a proxy.",
         "wait": "Wait until somebody watches and everything is in sync.",
+        "logs": "Show what the services' containers print, and follow it.",
         "events": "Follow the event stream as JSON.",
     },
     "In the container": {

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--agent-image", envvar="DEVLOOP_AGENT_IMAGE", default="", metavar="IMAGE", help="The image for these two."
 )
+@click.option("--logs", "with_logs", is_flag=True, help="Show what the services' containers print, too.")
 @click.option("--hold", default="", metavar="TIME", help="How long connections to forwarded ports wait for a pod: 30s.")
 @click.option("--plain", is_flag=True, help="Print lines, also on a terminal.")
 @options.pass_settings
@@ -46,6 +47,7 @@ def command(
     patching: bool,
     attach: bool | None,
     agent_image: str,
+    with_logs: bool,
     hold: str,
     plain: bool,
 ) -> int:
@@ -67,6 +69,7 @@ def command(
         plain=plain or settings.output == "json",
         rung=app.Way.PATCH if patching else chosen,
         agent_image=agent_image,
+        logs=with_logs,
         hold=_checked(hold),
     )
     joined = shells.join(settings, loaded, asked)

@@ -21,7 +21,7 @@ import msgspec
 import devloop
 from devloop import errors
 from devloop.config import model
-from devloop.daemon import bus, control, forwards, keyed, local, logs, service, ways
+from devloop.daemon import bus, control, forwards, keyed, local, logs, podlogs, service, ways
 from devloop.daemon.context import Context
 from devloop.proc import memory
 from devloop.state import basestore, dirs, identity, lock, trash
@@ -59,6 +59,7 @@ class Options(msgspec.Struct, frozen=True):
         namespace: The namespace; likewise.
         rung: How the agent gets into pods.
         agent_image: The agent's image, where this watch brings it.
+        logs: The command that prints what the containers do; empty where that is not shown.
         hold_s: How long connections to forwarded ports wait for a pod; None for what the project says.
     """
 
@@ -70,6 +71,7 @@ class Options(msgspec.Struct, frozen=True):
     namespace: str = ""
     rung: Way = Way.FIRST
     agent_image: str = ""
+    logs: tuple[str, ...] = ()
     hold_s: float | None = None
 
 
@@ -143,6 +145,8 @@ class Daemon:
             on_started()
             tasks += [group.create_task(self._run_service(each)) for each in self._services.values()]
             tasks.append(group.create_task(self._follow_states(began_s)))
+            if self._options.logs and self._pod_watches:
+                tasks.append(group.create_task(podlogs.PodLogs(self._options.logs, self.bus.publish).run()))
             await self._stop.wait()
             self.bus.publish(events.Stopping(reason=self._stop_reason))
             self._group = None

@@ -209,7 +209,7 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, path: str, query: Query | None = None, *, silence_s: float
+        self, path: str, query: Query | None = None, *, silence_s: float, opening_s: float = TIMEOUT_S
     ) -> AsyncIterator[aiohttp.StreamReader]:
         """Open an answer that goes on: a watch, a log.
 
@@ -217,6 +217,7 @@ class Client:
             path: See `devloop.kube.paths.of`.
             query: Its parameters.
             silence_s: After so long without a byte reading raises TimeoutError.
+            opening_s: Until the answer has begun, which for a log may be with its first line.
 
         Yields:
             Its body. What reading it raises is of `TROUBLE`; see `failures.of_exception`.
@@ -226,10 +227,12 @@ class Client:
         """
         limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S, sock_read=silence_s)
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(opening_s):
                 answer = await self._answered("GET", path, query, None, "", limits)
         except TimeoutError as error:
             raise failures.of_exception(error, self.cluster.server) from None
+        if answer.connection is not None:
+            sockets.expect_small_records(answer.connection.transport)
         try:
             yield answer.content
         finally:

@@ -39,6 +39,12 @@ _STUCK: Final = frozenset(
 # An init container that fails again and again; an app that does is synced to, because a fix may be pushed into it.
 _CRASHING: Final = "CrashLoopBackOff"
 _STUCK_AT_START: Final = _STUCK | {_CRASHING}
+# Where a pod declares containers, and where it tells how they are.
+_PLACES: Final = (
+    ("initContainers", "initContainerStatuses"),
+    ("containers", "containerStatuses"),
+    ("ephemeralContainers", "ephemeralContainerStatuses"),
+)
 # How much of a container's last words is told.
 _WORDS: Final = 300
 _NOWHERE: Final = "Unschedulable"
@@ -194,6 +200,20 @@ def agent_number(name: str) -> int:
     return int(text) if before == AGENT and text.isascii() and text.isdecimal() else 0
 
 
+def every_container(raw: Mapping[str, Any]) -> dict[str, Container]:
+    """Return all containers of a pod by name, in the order in which they start: init, app's, ephemeral ones.
+
+    Args:
+        raw: As for `view`.
+    """
+    spec, status = _map(raw, "spec"), _map(raw, "status")
+    return {
+        str(each.get("name", "")): container(str(each.get("name", "")), _list(status, statuses))
+        for declared, statuses in _PLACES
+        for each in _list(spec, declared)
+    }
+
+
 def choose(some: Iterable[Pod]) -> Pod | None:
     """Return the pod that serves ports and exec: the newest ready one with an agent, else the newest with one."""
     usable = [pod for pod in some if pod.is_usable]
@@ -252,14 +272,9 @@ def is_stuck(container: Container) -> bool:
 
 def _agent(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
     """Return the agent's container: of several attached ones, one that runs, else the newest."""
-    places = (
-        ("initContainers", "initContainerStatuses"),
-        ("containers", "containerStatuses"),
-        ("ephemeralContainers", "ephemeralContainerStatuses"),
-    )
     found = [
         container(str(each["name"]), _list(status, statuses))
-        for declared, statuses in places
+        for declared, statuses in _PLACES
         for each in _list(spec, declared)
         if _is_agent(each)
     ]

@@ -248,16 +248,20 @@ class Output(Event, frozen=True, tag="output", kw_only=True):
     """Lines that the app, a hook or a build printed.
 
     Attributes:
-        source: `app`, `build`, or the hook's name.
+        source: `app`, `build`, the hook's name, or `log` where it was read from a container's log.
         lines: The lines, without line ends.
         err: They came on standard error.
         dropped: Lines lost before these.
+        pod: For `log`: whose.
+        container: Likewise.
     """
 
     source: str
     lines: tuple[str, ...]
     err: bool = False
     dropped: int = 0
+    pod: str = ""
+    container: str = ""
 
 
 class AppChanged(Event, frozen=True, tag="app", kw_only=True):

@@ -510,6 +510,21 @@ CODES: Final[dict[str, Code]] = {
         "The message has the cluster's own words. `persist_size:` says how large it is; a claim of that name that "
         "somebody else makes is used as it is.",
     ),
+    "DL0790": Code(
+        "a container that has printed nothing yet",
+        "Its log was asked for before the container was started for the first time.",
+        "`devloop logs --follow` waits for it; `kubectl describe pod` tells what it waits for.",
+    ),
+    "DL0791": Code(
+        "there was no run before this one",
+        "`--previous` asks for what a container printed before its last restart, and it was not restarted.",
+        "Leave --previous out. A pod that was replaced has taken its logs along.",
+    ),
+    "DL0792": Code(
+        "the node has removed this log",
+        "Kubernetes keeps one ended run of a container at most, and only as long as its pod is there.",
+        "Follow the logs while they are printed, or look into the cluster's own store of logs.",
+    ),
     "DL0801": Code(
         "not a pod that Kubernetes would take",
         "The pod template in a manifest lacks something, or has something of another type than Kubernetes expects.",

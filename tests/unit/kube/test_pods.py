@@ -328,3 +328,18 @@ def test_of_the_agents_last_words_the_error_is_told() -> None:
     pod = pods.view(found)
     assert pod.state == "the agent waits: CrashLoopBackOff: exit 1: error[DL0606]: cannot listen"
     assert pod.is_stranded
+
+
+def test_every_container_is_told_in_the_order_in_which_they_start() -> None:
+    raw = {
+        "spec": {
+            "containers": [{"name": "app"}, {"name": "devloop-agent"}],
+            "initContainers": [{"name": "setup"}],
+            "ephemeralContainers": [{"name": "debug"}],
+        },
+        "status": {"initContainerStatuses": [{"name": "setup", "restartCount": 2, "containerID": "c://1"}]},
+    }
+    found = pods.every_container(raw)
+    assert list(found) == ["setup", "app", "devloop-agent", "debug"]
+    assert (found["setup"].restarts, found["setup"].container_id) == (2, "c://1")
+    assert found["debug"].phase is pods.Phase.WAITING and pods.every_container({}) == {}
