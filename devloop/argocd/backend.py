@@ -6,15 +6,17 @@ errors of `ClusterError`, with what may not be done and who can allow it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, Protocol, TypeAlias
 
 import msgspec
 
 from devloop.argocd import application
 
-Change = Mapping[str, Any]
+Change: TypeAlias = Mapping[str, Any]
 """One operation of a JSON patch (RFC 6902)."""
+
+Tell: TypeAlias = Callable[[application.Reference, application.Application | None], None]
 
 
 class SyncAsk(msgspec.Struct, frozen=True):
@@ -61,10 +63,17 @@ class Backend(Protocol):
             ClusterError: It may not be read.
         """
 
-    def follow(self, which: Sequence[application.Reference]) -> AsyncIterator[application.Application]:
-        """Yield these Applications as they are, and again whenever one has changed. Never ends by itself.
+    async def follow(self, which: Sequence[application.Reference], tell: Tell) -> NoReturn:
+        """Tell these Applications as they are, and again whenever one has changed, until cancelled.
 
-        A connection that breaks is made anew; deletion raises NotThereError.
+        A connection that breaks is made anew, after which all of them are told again.
+
+        Args:
+            which: At least one.
+            tell: Called in the loop's thread; None stands for one that is not there, or not any more.
+
+        Raises:
+            ClusterError: They may not be watched.
         """
 
     async def project(self, name: str, namespace: str) -> application.Raw:
