@@ -536,6 +536,21 @@ CODES: Final[dict[str, Code]] = {
         "on this machine. Neither is at hand.",
         "Name the server as argocd.server in devloop.yaml, or install the tool that the templates need.",
     ),
+    "DL1010": Code(
+        "no such Application",
+        "None of the Applications that you may read has this name.",
+        "Take one of the names in the hint. One in another namespace than Argo CD's is written NAMESPACE/NAME.",
+    ),
+    "DL1011": Code(
+        "several Applications of this name",
+        "Since Argo CD 2.5 Applications may be in any namespace, and two of them have the same name.",
+        "Write NAMESPACE/NAME, or set argocd.namespace in devloop.yaml.",
+    ),
+    "DL1012": Code(
+        "no Application belongs to this project",
+        "None of the Applications that you may read renders the workloads of devloop.yaml, and it names none.",
+        "Name it as argocd.application. docs/env.md tells which Applications are a project's environment.",
+    ),
 }
 
 
