@@ -1,119 +1,58 @@
 """Who else writes an Application, and what becomes of a change that devloop makes to it.
 
 Pure: from the Application and what `devloop.argocd.surroundings` found around it to findings with their evidence, a
-verdict, and the YAML that Ops must add where that is the fix.
+verdict, and the YAML that Ops must add where that is the fix. The values are those of `devloop.argocd.findings`.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
+from devloop.argocd import application, findings, makers, promoters
 
-from devloop.argocd import application
-
-REVISION: Final = "/spec/source/targetRevision"
 POLICY: Final = "/spec/syncPolicy/automated"
 
-
-class Kind(enum.StrEnum):
-    """What may own an Application, besides people."""
-
-    APPLICATION_SET = "applicationset"
-    APP_OF_APPS = "app-of-apps"
-    KARGO = "kargo"
-    IMAGE_UPDATER = "image-updater"
-    TELEFONISTKA = "telefonistka"
-    PROMOTER = "gitops-promoter"
-    CODEFRESH = "codefresh"
+_REVISION: Final = "/targetRevision"
+_REPO: Final = "/repoURL"
 
 
-class Effect(enum.StrEnum):
-    """What becomes of a change."""
-
-    REVERTS = "reverts"
-    BLOCKS = "blocks"
-    COMMITS = "commits"
-    NOTHING = "nothing"
-
-
-class Answer(enum.StrEnum):
-    """Whether to go on, the worst last."""
-
-    FINE = "fine"
-    WARN = "warn"
-    REFUSE = "refuse"
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One owner, and what it means for a change.
-
-    Attributes:
-        kind: What it is.
-        name: Its object's name, with its namespace where that matters.
-        evidence: What shows that it owns the Application.
-        effect: What it will do to the change.
-        answer: Whether to go on.
-        why: The effect in a sentence.
-        fix: What makes the change safe, as YAML for Ops; empty where nothing does or nothing is needed.
-        where: Which object, and in whose hands, the YAML belongs into.
-        state: How it stands now, such as the step of a progressive sync; empty where nothing is to say.
-    """
-
-    kind: Kind
-    name: str
-    evidence: str
-    effect: Effect = Effect.NOTHING
-    answer: Answer = Answer.FINE
-    why: str = ""
-    fix: str = ""
-    where: str = ""
-    state: str = ""
-
-
-class Surroundings(msgspec.Struct, frozen=True):
-    """What is around Applications in the cluster.
-
-    Attributes:
-        applications: All Applications that may be read.
-        sets: The ApplicationSets.
-        updaters: The objects of Argo CD Image Updater.
-        promotions: PromotionStrategies of GitOps Promoter.
-        home: The namespace of Argo CD itself.
-        unseen: What could not be looked at, and why: an owner may be among it.
-    """
-
-    applications: Sequence[application.Application] = ()
-    sets: Sequence[application.Raw] = ()
-    updaters: Sequence[application.Raw] = ()
-    promotions: Sequence[application.Raw] = ()
-    home: str = "argocd"
-    unseen: tuple[str, ...] = ()
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What the owners together mean.
-
-    Attributes:
-        answer: The worst of the findings' answers.
-        findings: Each owner, whatever it means.
-        unseen: See `Surroundings.unseen`.
-    """
-
-    answer: Answer
-    findings: tuple[Finding, ...] = ()
-    unseen: tuple[str, ...] = ()
-
-
-def verdict(one: application.Application, around: Surroundings, changed: Sequence[str] = (REVISION, POLICY)) -> Verdict:
+def verdict(
+    one: application.Application,
+    around: findings.Surroundings,
+    changed: Sequence[str] | None = None,
+    annotations: Sequence[str] = (),
+) -> findings.Verdict:
     """Say what becomes of a change to an Application.
 
     Args:
         one: The Application.
         around: From `surroundings.look`.
-        changed: The fields that are to be changed, as JSON pointers (RFC 6901) into the Application, such as
-            `/spec/sources/1/targetRevision`.
+        changed: The fields that are to be changed, as JSON pointers (RFC 6901), such as those of `revisions`; by
+            default the revision of every git source, and auto-sync.
+        annotations: Annotations that are set with the change and have to stay: an ApplicationSet removes what is not
+            in its template.
     """
-    return Verdict(Answer.FINE, (), around.unseen)
+    fields = tuple(changed) if changed is not None else (*revisions(one), POLICY)
+    change = findings.Change(fields, tuple(annotations))
+    moves = any(field.endswith((_REVISION, _REPO)) for field in fields)
+    found = (
+        *makers.of_set(one, around, change),
+        *makers.of_parent(one, around, change),
+        *promoters.kargo(one, moves),
+        *promoters.image_updater(one, around, moves),
+        *promoters.hydrator(one, moves),
+        *promoters.promoter(one, around, moves),
+        *promoters.telefonistka(one, moves),
+        *promoters.codefresh(one),
+    )
+    return findings.Verdict(findings.worst(found), found, around.unseen)
+
+
+def revisions(one: application.Application) -> tuple[str, ...]:
+    """Return where the revisions of an Application's git sources are, as JSON pointers, in their order."""
+    if one.hydrated:
+        return (f"/spec/sourceHydrator/drySource{_REVISION}",)
+    if not one.is_multi:
+        return tuple(f"/spec/source{_REVISION}" for source in one.sources if source.is_git)
+    return tuple(f"/spec/sources/{at}{_REVISION}" for at, source in enumerate(one.sources) if source.is_git)
