@@ -72,6 +72,7 @@ class Environment(msgspec.Struct, frozen=True):
         owners: Service to the Application that owns its workload.
         foreign: Service to the name that its workload gives for an Application which is not there or may not be read.
         every: All Applications that may be read.
+        home: The namespace of Argo CD itself.
     """
 
     members: tuple[Member, ...] = ()
@@ -80,6 +81,7 @@ class Environment(msgspec.Struct, frozen=True):
     owners: Mapping[str, application.Reference] = {}
     foreign: Mapping[str, str] = {}
     every: tuple[application.Application, ...] = ()
+    home: str = ""
 
     @property
     def applications(self) -> tuple[application.Application, ...]:
@@ -113,7 +115,7 @@ async def survey(
     except* errors.DevloopError as some:
         raise errors.first(some) from None
     every = tuple(listing.result())
-    home = choice.home(said)
+    home = choice.home(said, every)
     named: tuple[application.Reference, ...] = ()
     if said is not None and said.application is not None:
         text = f"{said.namespace}/{said.application}" if said.namespace and "/" not in said.application else ""
@@ -154,6 +156,7 @@ def select(
         owners={service: one.reference for service, one in owners.items()},
         foreign=foreign,
         every=tuple(known.applications),
+        home=known.home,
     )
 
 
