@@ -16,6 +16,8 @@ from devloop.kube import client, paths
 # What is looked for, with the words for it.
 SETS: Final = (kubeapps.VERSION, "applicationsets", "ApplicationSets")
 UPDATERS: Final = ("argocd-image-updater.argoproj.io/v1alpha1", "imageupdaters", "ImageUpdaters")
+# What all users of Argo CD may know of its settings is in there as well: `url`.
+_SETTINGS: Final = "argocd-cm"
 PROMOTIONS: Final = ("promoter.argoproj.io/v1alpha1", "promotionstrategies", "PromotionStrategies")
 
 
@@ -45,6 +47,21 @@ async def look(
     return findings.Surroundings(
         tuple(every), sets.result(), updaters.result(), promotions.result(), home, tuple(sorted(unseen))
     )
+
+
+async def url(api: client.Client, home: str) -> str:
+    """Return the address that Argo CD says to be its own; empty where it says none, or not to this user.
+
+    Args:
+        api: The cluster that Argo CD is in.
+        home: Its namespace.
+    """
+    try:
+        found = await api.get(paths.of("v1", "configmaps", home, _SETTINGS))
+    except (errors.NotThereError, errors.ForbiddenError):
+        return ""
+    said = application.text(application.mapping(found, "data"), "url")
+    return said if said.startswith(("http://", "https://")) else ""
 
 
 async def _every(

@@ -47,3 +47,19 @@ async def test_a_user_who_is_not_known_is_an_error(server: fake_api.FakeApi, api
     server.on("GET", SETS, fake_api.refusing(401, "who", "Unauthorized"))
     with pytest.raises(errors.CredentialsError):
         await surroundings.look(api, [], [], "argocd")
+
+
+@pytest.mark.parametrize(
+    ("data", "url"), [({"url": "https://a.example"}, "https://a.example"), ({}, ""), ({"url": "javascript:x"}, "")]
+)
+async def test_where_argo_cd_says_that_it_is(
+    server: fake_api.FakeApi, api: client.Client, data: dict[str, str], url: str
+) -> None:
+    server.on("GET", paths.of("v1", "configmaps", "argocd", "argocd-cm"), fake_api.giving({"data": data}))
+    assert await surroundings.url(api, "argocd") == url
+
+
+async def test_it_need_not_say_so(server: fake_api.FakeApi, api: client.Client) -> None:
+    assert await surroundings.url(api, "argocd") == ""
+    server.on("GET", paths.of("v1", "configmaps", "argocd", "argocd-cm"), fake_api.refusing(403, WORDS, "Forbidden"))
+    assert await surroundings.url(api, "argocd") == ""
