@@ -34,6 +34,10 @@ def check(found: facts.Argocd) -> Iterator[Line]:
         yield Line(group=ARGOCD, name="Applications", level=Level.WARN, text=text, fix=fix, code="DL1001")
     if not found.there:
         return
+    unread = all(checks.lacking(each.reads) for each in found.homes)
+    if unread and not found.asked:
+        # A project that says nothing of Argo CD need not be told of rights that it does not use.
+        return
     if not found.server:
         yield _reading(found)
     yield from _changing(found)
@@ -79,6 +83,6 @@ def _changing(found: facts.Argocd) -> Iterator[Line]:
     if narrow:
         text = f"may be changed in {' and '.join(narrow)}, within what their AppProject allows"
         yield Line(group=ARGOCD, name="changes", level=Level.PASS, text=text)
-    elif not admin and not found.server:
+    elif not admin and not found.server and not all(checks.lacking(each.reads) for each in found.homes):
         text = "may not be changed: `env list`, `status` and `open` work, what switches or syncs does not"
         yield Line(group=ARGOCD, name="changes", level=Level.PASS, text=text)

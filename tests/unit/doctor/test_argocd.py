@@ -63,6 +63,11 @@ def test_patch_in_a_namespace_of_ones_own_is_as_it_should_be() -> None:
     assert (found.level, "in ann, within what their AppProject allows" in found.text) == (Level.PASS, True)
 
 
+def test_rights_that_nobody_asks_for_are_not_missed() -> None:
+    assert lines(home("argocd", reads=False, own=True), asked=False) == []
+    assert len(lines(home("argocd", own=True), asked=False)) == 2
+
+
 def test_both_are_told() -> None:
     found = lines(home("argocd", patch=True, own=True), home("ann", patch=True))
     assert [each.level for each in found] == [Level.PASS, Level.WARN, Level.PASS]
