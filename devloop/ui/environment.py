@@ -112,9 +112,7 @@ def _source(one: application.Application, at: int, source: application.Source) -
 
 def _standing(one: checkout.Standing, now_s: float) -> str:
     """Return how what was compared differs from the branch; nothing where it does not."""
-    since = f"fetched {narrator.seconds_told(max(0, round(now_s - one.fetched_s)))} ago" if one.fetched_s else ""
-    clone = f"as your clone knows it ({since})" if since else "as your clone knows it"
-    branch = escapes.name(one.branch)
+    clone, branch = "as your clone knows it", escapes.name(one.branch)
     if not one.known:
         return f"your clone does not have this commit, so it knows not how far it is from {branch}; `git fetch` there"
     if one.behind and one.ahead:
@@ -122,7 +120,10 @@ def _standing(one: checkout.Standing, now_s: float) -> str:
     if one.behind:
         return f"is not what {branch} points to: {narrator.counted(one.behind, 'commit')} behind, {clone}"
     if one.ahead:
-        return f"is {narrator.counted(one.ahead, 'commit')} ahead of {branch}, {clone}"
+        # Most often it is the clone that is behind.
+        since = narrator.seconds_told(max(0, round(now_s - one.fetched_s))) if one.fetched_s else ""
+        fetched = f" (fetched {since} ago)" if since else ""
+        return f"is {narrator.counted(one.ahead, 'commit')} ahead of {branch}, {clone}{fetched}"
     return ""
 
 
@@ -213,7 +214,7 @@ def _file(page: _Page, way: picture.Way, clone: checkout.Clone) -> None:
     if not found.files and found.folder:
         page.line("folder", shown(found.folder))
     for at, place in enumerate(found.changed_by):
-        page.line("patched by" if at == 0 else "", shown(place.path) + (f":{place.line}" if place.line else ""))
+        page.line("patches" if at == 0 else "", shown(place.path) + (f":{place.line}" if place.line else ""))
     for at, path in enumerate(found.values):
         page.line("values" if at == 0 else "", shown(path))
     if found.why:
