@@ -113,7 +113,7 @@ async def survey(
             listing = group.create_task(apps.applications())
             looking = group.create_task(chain.every(api, services))
     except* errors.DevloopError as some:
-        raise errors.first(some) from None
+        raise _explained(errors.first(some), apps.way) from None
     every = tuple(listing.result())
     home = choice.home(said, every)
     named: tuple[application.Reference, ...] = ()
@@ -158,6 +158,17 @@ def select(
         every=tuple(known.applications),
         home=known.home,
     )
+
+
+def _explained(error: errors.DevloopError, way: str) -> errors.DevloopError:
+    """Return a refusal to list Applications by the Kubernetes API with what would allow it."""
+    if not isinstance(error, errors.ForbiddenError) or way != "kubernetes":
+        return error
+    hint = (
+        "ask for the Role of config/rbac/argocd in the namespace of the Applications, and name that as argocd.namespace; "
+        "docs/install-ops.md has it"
+    )
+    return errors.ForbiddenError(error.message, hint=hint, status=error.status, reason=error.reason)
 
 
 class _Found:

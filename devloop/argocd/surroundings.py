@@ -44,8 +44,18 @@ async def look(
             )
     except* errors.ClusterError as found:
         raise errors.first(found) from None
+    if sets.result() is None and every:
+        # Argo CD's own API knows Applications, and this cluster does not know their kind.
+        unseen.append(
+            "Argo CD is in another cluster, and so are ApplicationSets, ImageUpdaters and PromotionStrategies"
+        )
     return findings.Surroundings(
-        tuple(every), sets.result(), updaters.result(), promotions.result(), home, tuple(sorted(unseen))
+        applications=tuple(every),
+        sets=sets.result() or (),
+        updaters=updaters.result() or (),
+        promotions=promotions.result() or (),
+        home=home,
+        unseen=tuple(sorted(unseen)),
     )
 
 
@@ -66,12 +76,12 @@ async def url(api: client.Client, home: str) -> str:
 
 async def _every(
     api: client.Client, version: str, plural: str, words: str, places: Sequence[str], unseen: list[str]
-) -> tuple[application.Raw, ...]:
-    """Return all objects of a kind, of the whole cluster or else of some namespaces."""
+) -> tuple[application.Raw, ...] | None:
+    """Return all objects of a kind, of the whole cluster or else of some namespaces; None where the kind is unknown."""
     try:
         return (await api.list(paths.of(version, plural))).items
     except errors.NotThereError:
-        return ()
+        return None
     except errors.ForbiddenError:
         pass
     found: list[application.Raw] = []
@@ -79,7 +89,7 @@ async def _every(
         try:
             found += (await api.list(paths.of(version, plural, place))).items
         except errors.NotThereError:
-            return ()
+            return None
         except errors.ForbiddenError as error:
             unseen.append(f"{words} in {place}: {error.message}")
     return tuple(found)
