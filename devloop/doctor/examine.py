@@ -13,7 +13,7 @@ import msgspec
 
 from devloop import errors
 from devloop.config import load, model
-from devloop.doctor import checks, facts, look_machine, report, rungs, sessions, workload
+from devloop.doctor import argocd, checks, facts, look_machine, report, rungs, sessions, workload
 
 if TYPE_CHECKING:
     from devloop.kube import config
@@ -54,6 +54,7 @@ async def examine(project: load.Project, asked: Asked) -> report.Report:
     if there is not None:
         cluster, found = there.result()
         lines += [*checks.cluster(cluster), *sessions.webhook(cluster.webhook)]
+        lines += argocd.check(cluster.argocd) if cluster.argocd is not None else ()
         verdicts = {name: rungs.verdicts(each, cluster) for name, each in found.items() if each.error is None}
     for name, spec in chosen.items():
         lines += [workload.folder(each) for each in seen.folders if each.service == name]
@@ -72,7 +73,7 @@ async def _cluster(
 ) -> tuple[facts.Cluster, Mapping[str, facts.Workload]]:
     """Return the facts of the cluster, and of the services in it as far as it answers."""
     from devloop.daemon import cluster
-    from devloop.doctor import look_cluster, look_pods, look_webhook
+    from devloop.doctor import look_argocd, look_cluster, look_pods, look_webhook
     from devloop.kube import config
 
     choice = _choice(project, asked)
@@ -90,10 +91,12 @@ async def _cluster(
             asks = rungs.may_ask_for_sessions(whole)
             async with asyncio.TaskGroup() as group:
                 hook = group.create_task(look_webhook.look(api)) if asks else None
+                argo = group.create_task(look_argocd.look(api, project.argocd))
                 each = {
                     name: group.create_task(look_pods.look(api, name, spec, seen, sessions=asks))
                     for name, spec in services.items()
                 }
+            whole = msgspec.structs.replace(whole, argocd=argo.result())
             if hook is not None:
                 whole = msgspec.structs.replace(whole, webhook=hook.result())
             return whole, {name: task.result() for name, task in each.items()}

@@ -2,7 +2,7 @@
 
 Codes are stable: one that was published keeps its meaning. Hundreds go by what is concerned: 01 the command line,
 02 devloop.yaml, 03 this machine, 04 who owns what, 05 the link, 06 the agent, 07 the cluster, 08 the pod that the agent
-is put into, 09 devloop itself.
+is put into, 09 devloop itself, 10 Argo CD.
 """
 
 from __future__ import annotations
@@ -597,6 +597,50 @@ CODES: Final[dict[str, Code]] = {
         "a bug in devloop",
         "Something happened that devloop was not written for. The traceback is in the file that the hint names.",
         "Please report it with that file; it holds no arguments and no variables.",
+    ),
+    "DL1001": Code(
+        "no Argo CD in the cluster",
+        "The cluster does not know the kind Application, so there is no Argo CD, or it runs in another cluster and "
+        "deploys to this one.",
+        "Check the context. Where Argo CD runs elsewhere, name its server as argocd.server in devloop.yaml. Everything "
+        "but `devloop env` works without it.",
+    ),
+    "DL1002": Code(
+        "a sync is running already",
+        "Argo CD syncs an Application once at a time, and one is under way or asked for.",
+        "Wait for it with `devloop env wait`, or end it with `devloop env terminate`.",
+    ),
+    "DL1003": Code(
+        "no sync is running",
+        "There is nothing to end: the last sync is over.",
+        "`devloop env status` shows how it ended.",
+    ),
+    "DL1004": Code(
+        "nobody here can render",
+        "What an Application's templates come to is known to Argo CD's own server, or found out by kustomize or helm "
+        "on this machine. Neither is at hand.",
+        "Name the server as argocd.server in devloop.yaml, or install the tool that the templates need.",
+    ),
+    "DL1010": Code(
+        "no such Application",
+        "None of the Applications that you may read has this name.",
+        "Take one of the names in the hint. One in another namespace than Argo CD's is written NAMESPACE/NAME.",
+    ),
+    "DL1011": Code(
+        "several Applications of this name",
+        "Since Argo CD 2.5 Applications may be in any namespace, and two of them have the same name.",
+        "Write NAMESPACE/NAME, or set argocd.namespace in devloop.yaml.",
+    ),
+    "DL1012": Code(
+        "no Application belongs to this project",
+        "None of the Applications that you may read renders the workloads of devloop.yaml, and it names none.",
+        "Name it as argocd.application. docs/env.md tells which Applications are a project's environment.",
+    ),
+    "DL1013": Code(
+        "no such page",
+        "`devloop env open` knows Argo CD's page, the repository's, and those of argocd.links in devloop.yaml; a link "
+        "with {pod} needs a pod that runs.",
+        "Take a name of the hint, or say where Argo CD is: argocd.server or argocd.url.",
     ),
 }
 
