@@ -169,6 +169,19 @@ CODES: Final[dict[str, Code]] = {
         "`devloop demo` makes a git project and switches its branches, and there is no git on the PATH.",
         "Install git. devloop itself works without it; it then reads the ignore files by itself.",
     ),
+    "DL0360": Code(
+        "an editor's file cannot be understood",
+        "`devloop ide` adds its entries to files that an editor has, and one of them is broken: not JSON with "
+        "comments, not XML, not UTF-8, or it has something else where a list belongs. The message says where. Nothing "
+        "was written.",
+        "Mend that place, or move the file away and run the command again.",
+    ),
+    "DL0361": Code(
+        "an editor's file cannot be written",
+        "A file that `devloop ide` reads or writes, or its folder, is not usable: no rights, something else in its "
+        "place, or a link that leads out of the workspace.",
+        "Follow the hint. Files that were named as written before are whole.",
+    ),
     "DL0400": Code(
         "someone else owns this",
         "Another session or another devloop holds the service or the project. Two at once would undo each other.",
