@@ -549,6 +549,28 @@ CODES: Final[dict[str, Code]] = {
         "on this machine. Neither is at hand.",
         "Name the server as argocd.server in devloop.yaml, or install the tool that the templates need.",
     ),
+    "DL1040": Code(
+        "no usable login to Argo CD",
+        "The address of Argo CD's server is not one that a token may be sent to, or the login that the argocd command "
+        "keeps cannot be read.",
+        "Write argocd.server with https, and log in with `argocd login`, or set ARGOCD_AUTH_TOKEN.",
+    ),
+    "DL1041": Code(
+        "something else answers in place of Argo CD",
+        "What came from argocd.server is not what Argo CD's API says: often a login page, or a path such as /argocd is "
+        "missing in the address.",
+        "Open the address in a browser, and correct argocd.server.",
+    ),
+    "DL1042": Code(
+        "Argo CD does not know you",
+        "The token is missing, has ended, or belongs to another server.",
+        "Log in with `argocd login SERVER`, or set ARGOCD_AUTH_TOKEN.",
+    ),
+    "DL1043": Code(
+        "Argo CD's server cannot be reached",
+        "The server does not answer, not in time, or its certificate is not trusted.",
+        "Check argocd.server, the network and the VPN. Without argocd.server devloop asks the Kubernetes API instead.",
+    ),
 }
 
 
