@@ -571,6 +571,17 @@ CODES: Final[dict[str, Code]] = {
         "The server does not answer, not in time, or its certificate is not trusted.",
         "Check argocd.server, the network and the VPN. Without argocd.server devloop asks the Kubernetes API instead.",
     ),
+    "DL1044": Code(
+        "an Application was waited for in vain",
+        "The time is over, and an Application is not as wanted yet. The message says what is missing. Nothing was "
+        "undone.",
+        "`devloop env status` shows how it stands. Wait again with a longer --timeout.",
+    ),
+    "DL1045": Code(
+        "an Application broke while it was waited for",
+        "Its sync failed, what it runs became Degraded, or Argo CD cannot render its templates.",
+        "`devloop env status` shows what Argo CD says. Mend the templates, or go back with `devloop env restore`.",
+    ),
 }
 
 
