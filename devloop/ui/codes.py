@@ -549,6 +549,18 @@ CODES: Final[dict[str, Code]] = {
         "on this machine. Neither is at hand.",
         "Name the server as argocd.server in devloop.yaml, or install the tool that the templates need.",
     ),
+    "DL1020": Code(
+        "a lease on Applications that cannot be understood",
+        "It was made by another version of devloop, was changed by hand, or asks for what a lease may not change. "
+        "Nothing was done with it.",
+        "Use the devloop that made it, or look at it with kubectl: it says which field had which value before.",
+    ),
+    "DL1021": Code(
+        "no source, or several, that could be switched",
+        "A branch can be chosen for a source in git. A chart has versions, and where an Application has sources of "
+        "several repositories it must be said which one is meant.",
+        "Name the source with --source, or name the checkout of your templates as argocd.templates in devloop.yaml.",
+    ),
     "DL1040": Code(
         "no usable login to Argo CD",
         "The address of Argo CD's server is not one that a token may be sent to, or the login that the argocd command "
