@@ -61,12 +61,19 @@ class Field(msgspec.Struct, frozen=True, omit_defaults=True):
         old: Its value before; None where it was not there.
         new: Its value since; None where it was removed.
         repo: For a source in a list: its `repoURL` after the change, by which its place in the list is sure.
+        earlier: Values that this very lease had given it before `new`: a change that was written down and never made
+            leaves the last of them.
     """
 
     path: str
     old: Any
     new: Any
     repo: str = ""
+    earlier: tuple[Any, ...] = ()
+
+    def is_ours(self, value: Any) -> bool:
+        """Say whether this lease gave the field that value."""
+        return value == self.new or value in self.earlier
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -276,7 +283,10 @@ def _check(record: Record) -> None:
             if not _ALLOWED[record.kind].fullmatch(each.path):
                 raise ValueError(f"{each.path} is no field of a {record.kind}")
             text = record.kind is Kind.BRANCH
-            if any(value is not None and isinstance(value, str) is not text for value in (each.old, each.new)):
+            if any(
+                value is not None and isinstance(value, str) is not text
+                for value in (each.old, each.new, *each.earlier)
+            ):
                 raise ValueError(f"a value of {each.path} is of the wrong type")
 
 

@@ -79,22 +79,77 @@ def pause_entry(one: application.Application) -> lease.Entry:
     return _entry(one, (lease.Field("/spec/syncPolicy/automated", old, None),))
 
 
+def merged(held: lease.Entry, fresh: lease.Entry) -> lease.Entry:
+    """Return what a lease says of an Application that it has already, and that is to be changed again.
+
+    What is put back in the end is what was there before the first change.
+
+    Args:
+        held: What the lease says now.
+        fresh: What the new change is, as `branch_entry` told it of the Application as it is now.
+    """
+    wanted = {each.path: each for each in fresh.fields}
+    fields = []
+    for each in held.fields:
+        new = wanted.pop(each.path, None)
+        if new is None or new.new == each.new:
+            fields.append(each)
+        else:
+            earlier = tuple(dict.fromkeys((*each.earlier, each.new)))
+            fields.append(lease.Field(each.path, each.old, new.new, new.repo, earlier))
+    return msgspec.structs.replace(held, fields=(*fields, *wanted.values()))
+
+
 def forth(one: application.Application, entry: lease.Entry, pointer: str, held: str) -> list[backend.Change]:
     """Return the patch that makes a change.
 
     Args:
-        one: The Application, as it was looked at.
+        one: The Application, as it was looked at, whoever's it was then.
         entry: What to change.
         pointer: The annotation's name.
         held: What it is to say: the lease.
     """
-    changes = [_test("/metadata/uid", entry.uid), *(_test(each.path, each.old) for each in entry.fields)]
-    changes += [_put(each.path, each.new, was=each.old) for each in entry.fields]
+    return _patch(one, entry, {each.path: each.new for each in entry.fields}, pointer, held)
+
+
+def undo(
+    one: application.Application, before: application.Application, entry: lease.Entry, pointer: str
+) -> list[backend.Change]:
+    """Return the patch that takes a change back which was made a moment ago, as a part of more that failed.
+
+    Args:
+        one: The Application since.
+        before: It, before the change.
+        entry: What was changed.
+        pointer: The annotation's name.
+    """
+    values = {each.path: _value(before.raw, each.path) for each in entry.fields}
+    return _patch(one, entry, values, pointer, str(before.annotations.get(pointer, "")))
+
+
+def _patch(
+    one: application.Application, entry: lease.Entry, values: Mapping[str, Any], pointer: str, held: str
+) -> list[backend.Change]:
+    """Return the patch from an Application as it was looked at to other values and another mark."""
+    changes = [_test("/metadata/uid", entry.uid)]
+    for path, value in values.items():
+        changes += _move(one.raw, path, value)
+    was = one.annotations.get(pointer)
     if "annotations" not in application.mapping(one.raw, "metadata"):
         # a test for what is in a mapping that is not there cannot hold
         return [*changes, _test("/metadata/annotations", None), _add("/metadata/annotations", {pointer: held})]
     at = f"/metadata/annotations/{_escaped(pointer)}"
-    return [*changes, _test(at, None), _add(at, held)]
+    return [*changes, _test(at, was), _add(at, held) if held else {"op": "remove", "path": at}]
+
+
+def _move(raw: application.Raw, path: str, value: Any) -> list[backend.Change]:
+    """Return the test of a field as it is, and its change."""
+    parent, _, key = path.rpartition("/")
+    if _value(raw, parent) is None:
+        # what was in it alone was taken away, and somebody tidied up the empty rest
+        return [_test(parent, None), *([_add(parent, {key: value})] if value is not None else [])]
+    now = _value(raw, path)
+    return [_test(path, now), *([_put(path, value, was=now)] if value != now else [])]
 
 
 def back(one: application.Application, entry: lease.Entry, pointer: str, held: str) -> list[backend.Change]:
@@ -132,7 +187,7 @@ def standing(one: application.Application | None, entry: lease.Entry, pointer: s
         moved = each.repo and not gitref.same(
             str(_value(one.raw, f"{each.path.rpartition('/')[0]}/repoURL")), each.repo
         )
-        if now != each.new or moved:
+        if not each.is_ours(now) or moved:
             return Standing.FOREIGN, f"{each.path} is {_shown(now)}, and this lease had made it {_shown(each.new)}"
     said = one.annotations.get(pointer)
     if said != held:
@@ -209,7 +264,10 @@ def _back(raw: application.Raw, field: lease.Field) -> list[backend.Change]:
     if field.new is None and _value(raw, parent) is None:
         # what was in it alone was taken away, and somebody tidied up the empty rest
         return [_test(parent, None), _add(parent, {key: field.old})]
-    return [_test(field.path, field.new), _put(field.path, field.old, was=field.new)]
+    now = _value(raw, field.path)
+    if not field.is_ours(now):
+        now = field.new
+    return [_test(field.path, now), _put(field.path, field.old, was=now)]
 
 
 def _test(path: str, value: Any) -> backend.Change:

@@ -561,6 +561,17 @@ CODES: Final[dict[str, Code]] = {
         "several repositories it must be said which one is meant.",
         "Name the source with --source, or name the checkout of your templates as argocd.templates in devloop.yaml.",
     ),
+    "DL1022": Code(
+        "several leases on Applications",
+        "What is to be changed is under more than one lease of yours, which cannot become one.",
+        "Give them back with `devloop env restore`, and begin anew.",
+    ),
+    "DL1023": Code(
+        "a change of several Applications is half made",
+        "One of them could not be changed, and what was changed before could not be taken back either. The lease that "
+        "says how everything was is still there.",
+        "`devloop env restore` puts everything back.",
+    ),
     "DL1040": Code(
         "no usable login to Argo CD",
         "The address of Argo CD's server is not one that a token may be sent to, or the login that the argocd command "
