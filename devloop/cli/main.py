@@ -42,6 +42,7 @@ VERBS: Final[dict[str, dict[str, str]]] = {
         "inject": "Put the agent into manifests, or take it out.",
         "install": "Put the agent into workloads of the cluster, until `down`.",
         "down": "End the sessions in the cluster, and prove that nothing is left.",
+        "env": "The Argo CD environment: see it, switch it, give it back.",
     },
     "Look into it": {
         "doctor": "Check this machine, the cluster and the services.",

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import pydantic
 from pydantic import Field
 
-from devloop.config import values
+from devloop.config import addresses, values
 
 # The only version of the file's language so far.
 VERSION: Final = 1
@@ -92,6 +92,8 @@ Signal: TypeAlias = Annotated[str, *_typed(values.signal_name, {"type": "string"
 RunAs: TypeAlias = Annotated[str, *_typed(values.run_as, {"type": ["string", "integer"]})]
 PodPort: TypeAlias = Annotated[values.Forward, *_typed(values.pod_port, {"type": ["string", "integer"]})]
 ServicePort: TypeAlias = Annotated[values.Forward, *_typed(values.service_forward, {"type": "string"})]
+WebServer: TypeAlias = Annotated[str, *_typed(addresses.web_server, {"type": "string", "minLength": 1})]
+LinkTemplate: TypeAlias = Annotated[str, *_typed(addresses.link_template, _fits("^https?://."))]
 EnvName: TypeAlias = Annotated[str, *_typed(_env_name, {"type": "string"})]
 EnvValue: TypeAlias = Annotated[str, *_typed(_env_value, _TEXT)]
 
@@ -353,14 +355,38 @@ class Service(Part):
 
 
 class Argocd(Part):
-    """The Argo CD Application that owns this environment."""
+    """The Argo CD environment of this project; what is not said is found by the services' workloads."""
 
-    application: str | None = Field(default=None, min_length=1, description="Its name.", examples=["shop"])
-    namespace: Label | None = Field(default=None, description="The namespace that it is in.", examples=["argocd"])
+    application: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The Application that is the environment, an app-of-apps with its children included.",
+        examples=["shop"],
+    )
+    namespace: Label | None = Field(
+        default=None, description="The namespace that its Applications are in.", examples=["argocd"]
+    )
+    server: WebServer | None = Field(
+        default=None,
+        description="Argo CD's own server. With it devloop uses Argo CD's API and your login there; without it the "
+        "Kubernetes API and your rights on Applications.",
+        examples=["https://argocd.example.com"],
+    )
+    url: WebServer | None = Field(
+        default=None,
+        description="Argo CD's address for links, where no `server` is named.",
+        examples=["https://argocd.example.com"],
+    )
     templates: LaptopPath | None = Field(
         default=None,
         description="A clone of the repository that it renders, relative to this file.",
         examples=["../deploy-templates"],
+    )
+    links: dict[Key, LinkTemplate] = Field(
+        default={},
+        description="Web pages that belong to the environment: {application}, {namespace}, {service}, {workload} and "
+        "{pod} are filled in.",
+        examples=[{"grafana": "https://grafana.example.com/d/pods?var-namespace={namespace}&var-pod={pod}"}],
     )
 
 
@@ -405,5 +431,5 @@ class Config(Part):
         description="Other services of the namespace on localhost: NAME:PORT, LOCAL:NAME:PORT or NAME.NAMESPACE:PORT.",
         examples=[["postgres:5432"]],
     )
-    argocd: Argocd | None = Field(default=None, description="The Argo CD Application that owns this environment.")
+    argocd: Argocd | None = Field(default=None, description="The Argo CD environment of this project.")
     watch: Watch = Field(default=Watch(), description="How changes on the laptop are noticed.")

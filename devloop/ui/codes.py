@@ -549,6 +549,21 @@ CODES: Final[dict[str, Code]] = {
         "on this machine. Neither is at hand.",
         "Name the server as argocd.server in devloop.yaml, or install the tool that the templates need.",
     ),
+    "DL1010": Code(
+        "no such Application",
+        "None of the Applications that you may read has this name.",
+        "Take one of the names in the hint. One in another namespace than Argo CD's is written NAMESPACE/NAME.",
+    ),
+    "DL1011": Code(
+        "several Applications of this name",
+        "Since Argo CD 2.5 Applications may be in any namespace, and two of them have the same name.",
+        "Write NAMESPACE/NAME, or set argocd.namespace in devloop.yaml.",
+    ),
+    "DL1012": Code(
+        "no Application belongs to this project",
+        "None of the Applications that you may read renders the workloads of devloop.yaml, and it names none.",
+        "Name it as argocd.application. docs/env.md tells which Applications are a project's environment.",
+    ),
     "DL1020": Code(
         "a lease on Applications that cannot be understood",
         "It was made by another version of devloop, was changed by hand, or asks for what a lease may not change. "
@@ -599,11 +614,6 @@ CODES: Final[dict[str, Code]] = {
         "The time is over, and an Application is not as wanted yet. The message says what is missing. Nothing was "
         "undone.",
         "`devloop env status` shows how it stands. Wait again with a longer --timeout.",
-    ),
-    "DL1045": Code(
-        "an Application broke while it was waited for",
-        "Its sync failed, what it runs became Degraded, or Argo CD cannot render its templates.",
-        "`devloop env status` shows what Argo CD says. Mend the templates, or go back with `devloop env restore`.",
     ),
 }
 

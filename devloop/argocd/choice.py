@@ -1,0 +1,47 @@
+"""Which way to Applications is taken: Argo CD's REST API where the project names its server, else the Kubernetes API.
+
+Never both, and never one after the other: rights, names in messages and what can be rendered differ between the two, so
+whoever reads a refusal must know which one refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Final
+
+from devloop.argocd import backend, kubeapps
+
+if TYPE_CHECKING:
+    from devloop.config import model
+    from devloop.kube import client
+
+# Imported only where a server is named: it brings logins and an HTTP client of its own.
+_REST: Final = "devloop.argocd.rest"
+
+
+@contextlib.asynccontextmanager
+async def opened(api: client.Client, said: model.Argocd | None, user: str) -> AsyncIterator[backend.Backend]:
+    """Open the way that the project asks for.
+
+    Args:
+        api: The cluster that the services run in.
+        said: `argocd:` of devloop.yaml, if there is one.
+        user: Who is said to have begun a sync.
+
+    Raises:
+        ClusterError: Argo CD's server cannot be logged in to.
+    """
+    if said is None or said.server is None:
+        home = said.namespace if said is not None else None
+        yield kubeapps.KubeApplications(api, user, [home] if home else [])
+        return
+    rest = importlib.import_module(_REST).RestApplications
+    async with rest.connect(said) as apps:
+        yield apps
+
+
+def home(said: model.Argocd | None) -> str:
+    """Return the namespace that a tracking annotation without one means: where Argo CD itself is, as far as known."""
+    return (said.namespace if said is not None else None) or kubeapps.HOME

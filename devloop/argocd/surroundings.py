@@ -1,0 +1,68 @@
+"""Looks for what may own Applications: ApplicationSets, and the objects of promotion tools, in the cluster.
+
+What is not installed is not there; what may not be read is said, for an owner may be among it. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from devloop import errors
+from devloop.argocd import application, findings, kubeapps
+from devloop.kube import client, paths
+
+# What is looked for, with the words for it.
+SETS: Final = (kubeapps.VERSION, "applicationsets", "ApplicationSets")
+UPDATERS: Final = ("argocd-image-updater.argoproj.io/v1alpha1", "imageupdaters", "ImageUpdaters")
+PROMOTIONS: Final = ("promoter.argoproj.io/v1alpha1", "promotionstrategies", "PromotionStrategies")
+
+
+async def look(
+    api: client.Client, every: Sequence[application.Application], some: Iterable[application.Application], home: str
+) -> findings.Surroundings:
+    """Find what is around Applications.
+
+    Args:
+        api: The cluster that Argo CD's objects are in.
+        every: All Applications that may be read; a parent may be among them.
+        some: Those that it is about: their namespaces are looked in where others may not be listed.
+        home: The namespace of Argo CD itself.
+
+    Raises:
+        ClusterError: The cluster does not answer, or not to this user.
+    """
+    places = tuple(dict.fromkeys([home, *(one.reference.namespace for one in some)]))
+    unseen: list[str] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            sets, updaters, promotions = (
+                group.create_task(_every(api, *kind, places, unseen)) for kind in (SETS, UPDATERS, PROMOTIONS)
+            )
+    except* errors.ClusterError as found:
+        raise errors.first(found) from None
+    return findings.Surroundings(
+        tuple(every), sets.result(), updaters.result(), promotions.result(), home, tuple(sorted(unseen))
+    )
+
+
+async def _every(
+    api: client.Client, version: str, plural: str, words: str, places: Sequence[str], unseen: list[str]
+) -> tuple[application.Raw, ...]:
+    """Return all objects of a kind, of the whole cluster or else of some namespaces."""
+    try:
+        return (await api.list(paths.of(version, plural))).items
+    except errors.NotThereError:
+        return ()
+    except errors.ForbiddenError:
+        pass
+    found: list[application.Raw] = []
+    for place in places:
+        try:
+            found += (await api.list(paths.of(version, plural, place))).items
+        except errors.NotThereError:
+            return ()
+        except errors.ForbiddenError as error:
+            unseen.append(f"{words} in {place}: {error.message}")
+    return tuple(found)
