@@ -10,14 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
-from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+import os
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 
 from devloop import errors
-from devloop.argocd import application, backend, kubeapps, server
+from devloop.argocd import application, backend, kubeapps, login, server
 from devloop.core import backoff
+
+if TYPE_CHECKING:
+    from devloop.config import model
 
 _APPLICATIONS: Final = "applications"
 _IDLE: Final = "DL1003"
@@ -35,6 +39,17 @@ class RestApplications:
     def __init__(self, api: server.Server, home: str = kubeapps.HOME) -> None:
         self._api = api
         self._home = home
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def connect(cls, said: model.Argocd) -> AsyncIterator[RestApplications]:
+        """Open the way to the server that a project names, with this user's login.
+
+        Raises:
+            CredentialsError: The server is not one that a token may be sent to, or the login cannot be read.
+        """
+        async with server.connect(login.find(said.server or "", os.environ)) as api:
+            yield cls(api, said.namespace or kubeapps.HOME)
 
     @property
     def way(self) -> str:

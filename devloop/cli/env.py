@@ -19,6 +19,18 @@ VERBS: Final[dict[str, dict[str, str]]] = {
     "See it": {
         "list": "List the Applications of this environment.",
     },
+    "Switch it": {
+        "use": "Follow a branch, under a lease.",
+        "restore": "Put back what your leases changed.",
+        "pause": "Turn auto-sync off for a while, under a lease.",
+        "resume": "Turn auto-sync on again.",
+    },
+    "Act": {
+        "refresh": "Let Argo CD compare git and cluster now.",
+        "sync": "Let Argo CD apply what git says.",
+        "wait": "Wait until Applications are in sync and healthy.",
+        "terminate": "End a sync that runs.",
+    },
 }
 
 

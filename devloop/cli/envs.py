@@ -6,8 +6,8 @@ A verb opens `opened`, picks its Applications by `Opened.environment` and `named
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -19,6 +19,8 @@ from devloop.state import identity
 if TYPE_CHECKING:
     from devloop.config import load, model
     from devloop.kube import client
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Opened(NamedTuple):
@@ -115,6 +117,6 @@ def reference(one: application.Reference) -> dict[str, str]:
     return {"namespace": one.namespace, "name": one.name}
 
 
-def application_argument() -> Any:
+def application_argument() -> Callable[[F], F]:
     """Return the decorator for a verb's Applications: `[APPLICATION]…`, as NAME or NAMESPACE/NAME."""
     return click.argument("applications", nargs=-1, metavar="[APPLICATION]…")

@@ -587,6 +587,34 @@ CODES: Final[dict[str, Code]] = {
         "says how everything was is still there.",
         "`devloop env restore` puts everything back.",
     ),
+    "DL1024": Code(
+        "git did not do what was asked",
+        "git is not installed, cannot reach the repository, or waits for a login that nobody gives.",
+        "Run the same git command by hand, and log in there.",
+    ),
+    "DL1025": Code(
+        "no such branch",
+        "The branch, or tag, is not in the repository that the Application would follow it in, or that could not be "
+        "found out. Nothing was changed.",
+        "Push the branch first. `--unchecked` goes on without knowing.",
+    ),
+    "DL1026": Code(
+        "the AppProject does not allow the repository",
+        "Argo CD lets an Application have only the repositories that its AppProject lists. Nothing was changed.",
+        "Ask Ops to add the fork to spec.sourceRepos of the AppProject.",
+    ),
+    "DL1027": Code(
+        "something else owns the Application",
+        "An ApplicationSet, a parent Application or a promotion tool writes the fields that would be changed, and "
+        "would change them back. Nothing was changed.",
+        "The hint has the YAML by which Ops can allow it. `--force` goes on, and says when it was changed back.",
+    ),
+    "DL1028": Code(
+        "the switch was changed back",
+        "Somebody or something wrote another value within moments. devloop does not fight over it.",
+        "Close the lease with `devloop env restore`, which leaves the Application as it is, and let Ops allow the "
+        "change.",
+    ),
     "DL1040": Code(
         "no usable login to Argo CD",
         "The address of Argo CD's server is not one that a token may be sent to, or the login that the argocd command "
