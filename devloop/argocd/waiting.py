@@ -18,6 +18,8 @@ import msgspec
 from devloop import errors
 from devloop.argocd import application, backend
 
+# Set to ask for a comparison, and removed by Argo CD once that is made.
+_REFRESH: Final = "argocd.argoproj.io/refresh"
 _FAILED: Final = frozenset({"Failed", "Error"})
 _TIMEOUT: Final = "DL1044"
 _BROKEN: Final = "DL1045"
@@ -217,6 +219,10 @@ def _missing(one: application.Application, wanted: Wanted) -> str:
     if one.is_running:
         phase = one.operation.phase.lower() if one.operation is not None and not one.operation.finished else "asked for"
         return f"the sync is {phase}"
+    if _REFRESH in one.annotations:
+        return "Argo CD is about to compare it anew"
+    if not one.is_compared:
+        return "Argo CD has not compared it since its source was changed"
     finished = one.operation.finished if one.operation is not None else ""
     if finished and _earlier(one.reconciled, finished):
         return "Argo CD has not compared it since the sync"

@@ -57,6 +57,18 @@ def test_what_is_missing(one: application.Application, wanted: waiting.Wanted, w
     assert waiting.verdict(one, wanted) == Verdict(State.WAITING, why)
 
 
+def test_what_is_compared_with_another_source_says_nothing_of_this_one() -> None:
+    raw = samples.raw()
+    raw["status"]["sync"]["comparedTo"] = {"source": {**raw["spec"]["source"], "targetRevision": "feature/x"}}
+    assert waiting.verdict(application.read(raw), waiting.Wanted()).why == (
+        "Argo CD has not compared it since its source was changed"
+    )
+    raw["status"]["sync"]["comparedTo"] = {"source": raw["spec"]["source"]}
+    assert waiting.verdict(application.read(raw), waiting.Wanted()).state is State.DONE
+    raw["metadata"]["annotations"] = {"argocd.argoproj.io/refresh": "normal"}
+    assert waiting.verdict(application.read(raw), waiting.Wanted()).why == "Argo CD is about to compare it anew"
+
+
 def test_an_operation_that_is_asked_for_counts_as_running() -> None:
     raw = samples.raw()
     raw["operation"] = {"sync": {}}
