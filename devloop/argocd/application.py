@@ -209,7 +209,7 @@ class Application(msgspec.Struct, frozen=True):
 
     @property
     def is_compared(self) -> bool:
-        """What the status says is about the sources as they are now; also true where it does not say what it is about."""
+        """What the status says is about the sources as they are now; true where it does not say what it is about."""
         compared = mapping(self.raw, "status", "sync", "comparedTo")
         if not compared or self.hydrated:
             return True

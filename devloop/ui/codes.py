@@ -643,6 +643,11 @@ CODES: Final[dict[str, Code]] = {
         "undone.",
         "`devloop env status` shows how it stands. Wait again with a longer --timeout.",
     ),
+    "DL1045": Code(
+        "an Application broke while it was waited for",
+        "Its sync failed, what it runs became Degraded, or Argo CD cannot render its templates.",
+        "`devloop env status` shows what Argo CD says. Mend the templates, or go back with `devloop env restore`.",
+    ),
 }
 
 
