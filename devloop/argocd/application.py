@@ -210,6 +210,17 @@ class Application(msgspec.Struct, frozen=True):
         return mapping(self.raw, "metadata", "labels")
 
     @property
+    def is_compared(self) -> bool:
+        """What the status says is about the sources as they are now; true where it does not say what it is about."""
+        compared = mapping(self.raw, "status", "sync", "comparedTo")
+        if not compared or self.hydrated:
+            return True
+        about = mappings(compared, "sources") if self.is_multi else [mapping(compared, "source")]
+        return [(text(each, "repoURL"), text(each, "targetRevision")) for each in about] == [
+            (source.repo, source.revision) for source in self.sources
+        ]
+
+    @property
     def is_running(self) -> bool:
         """A sync is under way, or asked for."""
         return self.is_asked or (self.operation is not None and not self.operation.finished)

@@ -21,6 +21,18 @@ VERBS: Final[dict[str, dict[str, str]]] = {
         "status": "Show how they stand, who owns them, and where each service comes from.",
         "open": "Open Argo CD, the repository or another link in the browser.",
     },
+    "Switch it": {
+        "use": "Follow a branch, under a lease.",
+        "restore": "Put back what your leases changed.",
+        "pause": "Turn auto-sync off for a while, under a lease.",
+        "resume": "Turn auto-sync on again.",
+    },
+    "Act": {
+        "refresh": "Let Argo CD compare git and cluster now.",
+        "sync": "Let Argo CD apply what git says.",
+        "wait": "Wait until Applications are in sync and healthy.",
+        "terminate": "End a sync that runs.",
+    },
 }
 
 

@@ -6,8 +6,10 @@ A verb opens `opened`, picks its Applications by `Opened.environment` and `named
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
 
 from devloop import errors
 from devloop.argocd import application, backend, choice, environment, names, picture, surroundings
@@ -17,6 +19,8 @@ from devloop.state import identity
 if TYPE_CHECKING:
     from devloop.config import load, model
     from devloop.kube import client
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Opened(NamedTuple):
@@ -132,3 +136,8 @@ def nothing(found: environment.Environment) -> errors.NotThereError:
 def reference(one: application.Reference) -> dict[str, str]:
     """Return a reference as JSON has it in every verb."""
     return {"namespace": one.namespace, "name": one.name}
+
+
+def application_argument() -> Callable[[F], F]:
+    """Return the decorator for a verb's Applications: `[APPLICATION]…`, as NAME or NAMESPACE/NAME."""
+    return click.argument("applications", nargs=-1, metavar="[APPLICATION]…")

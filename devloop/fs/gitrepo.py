@@ -386,7 +386,7 @@ def _run(folder: str, *arguments: str) -> tuple[int, bytes, str] | NoRepo:
         done = subprocess.run(
             command,
             cwd=folder,
-            env=_environment(),
+            env=environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=GIT_TIMEOUT_S,
@@ -401,7 +401,8 @@ def _run(folder: str, *arguments: str) -> tuple[int, bytes, str] | NoRepo:
     return done.returncode, done.stdout, done.stderr.decode("utf-8", "replace").strip()
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return the environment for git: nothing that points it elsewhere, and nobody is asked for a password."""
     kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN_VARIABLES}
     # LC_ALL: the reasons of `_no_repo` are told apart by git's words
     return kept | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "LANGUAGE": ""}

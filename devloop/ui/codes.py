@@ -642,6 +642,90 @@ CODES: Final[dict[str, Code]] = {
         "with {pod} needs a pod that runs.",
         "Take a name of the hint, or say where Argo CD is: argocd.server or argocd.url.",
     ),
+    "DL1020": Code(
+        "a lease on Applications that cannot be understood",
+        "It was made by another version of devloop, was changed by hand, or asks for what a lease may not change. "
+        "Nothing was done with it.",
+        "Use the devloop that made it, or look at it with kubectl: it says which field had which value before.",
+    ),
+    "DL1021": Code(
+        "no source, or several, that could be switched",
+        "A branch can be chosen for a source in git. A chart has versions, and where an Application has sources of "
+        "several repositories it must be said which one is meant.",
+        "Name the source with --source, or name the checkout of your templates as argocd.templates in devloop.yaml.",
+    ),
+    "DL1022": Code(
+        "several leases on Applications",
+        "What is to be changed is under more than one lease of yours, which cannot become one.",
+        "Give them back with `devloop env restore`, and begin anew.",
+    ),
+    "DL1023": Code(
+        "a change of several Applications is half made",
+        "One of them could not be changed, and what was changed before could not be taken back either. The lease that "
+        "says how everything was is still there.",
+        "`devloop env restore` puts everything back.",
+    ),
+    "DL1024": Code(
+        "git did not do what was asked",
+        "git is not installed, cannot reach the repository, or waits for a login that nobody gives.",
+        "Run the same git command by hand, and log in there.",
+    ),
+    "DL1025": Code(
+        "no such branch",
+        "The branch, or tag, is not in the repository that the Application would follow it in, or that could not be "
+        "found out. Nothing was changed.",
+        "Push the branch first. `--unchecked` goes on without knowing.",
+    ),
+    "DL1026": Code(
+        "the AppProject does not allow the repository",
+        "Argo CD lets an Application have only the repositories that its AppProject lists. Nothing was changed.",
+        "Ask Ops to add the fork to spec.sourceRepos of the AppProject.",
+    ),
+    "DL1027": Code(
+        "something else owns the Application",
+        "An ApplicationSet, a parent Application or a promotion tool writes the fields that would be changed, and "
+        "would change them back. Nothing was changed.",
+        "The hint has the YAML by which Ops can allow it. `--force` goes on, and says when it was changed back.",
+    ),
+    "DL1028": Code(
+        "the switch was changed back",
+        "Somebody or something wrote another value within moments. devloop does not fight over it.",
+        "Close the lease with `devloop env restore`, which leaves the Application as it is, and let Ops allow the "
+        "change.",
+    ),
+    "DL1040": Code(
+        "no usable login to Argo CD",
+        "The address of Argo CD's server is not one that a token may be sent to, or the login that the argocd command "
+        "keeps cannot be read.",
+        "Write argocd.server with https, and log in with `argocd login`, or set ARGOCD_AUTH_TOKEN.",
+    ),
+    "DL1041": Code(
+        "something else answers in place of Argo CD",
+        "What came from argocd.server is not what Argo CD's API says: often a login page, or a path such as /argocd is "
+        "missing in the address.",
+        "Open the address in a browser, and correct argocd.server.",
+    ),
+    "DL1042": Code(
+        "Argo CD does not know you",
+        "The token is missing, has ended, or belongs to another server.",
+        "Log in with `argocd login SERVER`, or set ARGOCD_AUTH_TOKEN.",
+    ),
+    "DL1043": Code(
+        "Argo CD's server cannot be reached",
+        "The server does not answer, not in time, or its certificate is not trusted.",
+        "Check argocd.server, the network and the VPN. Without argocd.server devloop asks the Kubernetes API instead.",
+    ),
+    "DL1044": Code(
+        "an Application was waited for in vain",
+        "The time is over, and an Application is not as wanted yet. The message says what is missing. Nothing was "
+        "undone.",
+        "`devloop env status` shows how it stands. Wait again with a longer --timeout.",
+    ),
+    "DL1045": Code(
+        "an Application broke while it was waited for",
+        "Its sync failed, what it runs became Degraded, or Argo CD cannot render its templates.",
+        "`devloop env status` shows what Argo CD says. Mend the templates, or go back with `devloop env restore`.",
+    ),
 }
 
 

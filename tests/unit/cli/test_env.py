@@ -55,4 +55,4 @@ def test_help_lists_the_verbs_and_imports_none() -> None:
 def test_an_unknown_verb_is_told_the_near_ones(capsys: pytest.CaptureFixture[str]) -> None:
     ended = run.devloop(capsys, "env", "lits")
     assert ended.status == 2
-    assert "did you mean list?" in ended.err
+    assert "did you mean list" in ended.err
