@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from devloop import errors
+from devloop.argocd import overdue
 from devloop.config import injection, model
 from devloop.daemon import admitted, app, attached, patched, rungs, unasked
 from devloop.inject import lease, patch, template
-from devloop.kube import workloads
+from devloop.kube import client, workloads
 from devloop.podspec import request
 from devloop.state import identity
 from devloop.sync import events
@@ -34,7 +35,7 @@ class Entrance:
         self._project = project
         self._asked = asked
         self._publish = publish
-        self._left = rungs.Leftovers(project, frozenset(), publish)
+        self._left = rungs.Leftovers(project, frozenset(), publish, self._overdue)
 
     def begin(self, specs: Iterable[model.Service]) -> None:
         """Take up which services there are, before any rung is made.
@@ -52,7 +53,11 @@ class Entrance:
                 code=template.CODE,
             )
         keep = frozenset(str(workloads.parse(str(spec.workload))) for spec in listed)
-        self._left = rungs.Leftovers(self._project, keep, self._publish)
+        self._left = rungs.Leftovers(self._project, keep, self._publish, self._overdue)
+
+    async def _overdue(self, api: client.Client, namespace: str, say: Callable[[str], None]) -> None:
+        """Put back Applications whose lease of this person's has expired."""
+        await overdue.at_start(api, namespace, self._config.argocd, f"devloop/{identity.owner()}", say)
 
     def rung(self, name: str, spec: model.Service, publish: Callable[[events.Event], None]) -> rungs.Rung:
         """Return the way in of one service.
