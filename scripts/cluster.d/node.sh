@@ -85,6 +85,11 @@ part_stop() {
         sleep 0.1
     done
     alive "$1" && kill -9 "$pid"
+    # a process that ends has no command line any more before its sockets are closed
+    for _ in $(seq 50); do
+        grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$pid/status" || break
+        sleep 0.1
+    done
     rm -f "$run/$1.pid"
 }
 
