@@ -85,11 +85,6 @@ part_stop() {
         sleep 0.1
     done
     alive "$1" && kill -9 "$pid"
-    # a process that ends has no command line any more before its sockets are closed
-    for _ in $(seq 50); do
-        grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$pid/status" || break
-        sleep 0.1
-    done
     rm -f "$run/$1.pid"
 }
 
@@ -245,7 +240,8 @@ YAML
 
 # The node's condition is an old one after a restart: what answers exec and logs is the kubelet itself.
 ready_kubelet() {
-    wait_for 60 'the kubelet' bash -c "exec 3<>/dev/tcp/$gateway/17250"
+    # by its process: one that was just stopped keeps its socket until the last of its threads has ended
+    wait_for 60 'the kubelet' bash -c "ss -Hltnp 'sport = :17250' | grep -q 'pid=$(cat "$run/kubelet.pid"),'"
     wait_for 60 'the node' kubectl_ wait --for=condition=Ready node/$node --timeout=1s
 }
 
