@@ -1,4 +1,4 @@
-"""What all tests share: a machine that is busy makes examples slow, and that is no failure; Ctrl-C means what it says."""
+"""What all tests share: a busy machine makes examples slow, which is no failure; Ctrl-C means what it says."""
 
 from __future__ import annotations
 
