@@ -54,7 +54,7 @@ class Source(msgspec.Struct, frozen=True):
         chart: The chart's name in a Helm repository.
         ref: The name by which other sources use its files.
         name: What people call it (2.14).
-        generator: What the source itself asks for; None where Argo CD finds out.
+        generator: What makes its manifests, as it asks for or as Argo CD found out; None where neither is known.
         raw: The whole of it.
     """
 
@@ -166,6 +166,7 @@ class Application(msgspec.Struct, frozen=True):
         images: The images of its pods.
         version: resourceVersion; empty where the object did not come from Kubernetes.
         uid: The object's identity.
+        home: The namespace of the Argo CD that keeps it (2.5); empty where it does not say.
         raw: The whole object.
     """
 
@@ -190,6 +191,7 @@ class Application(msgspec.Struct, frozen=True):
     images: tuple[str, ...] = ()
     version: str = ""
     uid: str = ""
+    home: str = ""
     raw: Raw = {}
 
     @property
@@ -232,6 +234,7 @@ def read(raw: Raw) -> Application:
     """
     metadata, spec, status = mapping(raw, "metadata"), mapping(raw, "spec"), mapping(raw, "status")
     sources, is_multi, hydrated = _sources(spec)
+    sources = _generated(sources, status)
     destination, policy, sync = mapping(spec, "destination"), mapping(spec, "syncPolicy"), mapping(status, "sync")
     health = mapping(status, "health")
     return Application(
@@ -258,6 +261,7 @@ def read(raw: Raw) -> Application:
         images=tuple(str(each) for each in items(mapping(status, "summary"), "images")),
         version=text(metadata, "resourceVersion"),
         uid=text(metadata, "uid"),
+        home=text(status, "controllerNamespace"),
         raw=raw,
     )
 
@@ -285,6 +289,19 @@ def _source(raw: Raw) -> Source:
         name=text(raw, "name"),
         generator=Generator.HELM if text(raw, "chart") else asked,
         raw=raw,
+    )
+
+
+def _generated(sources: tuple[Source, ...], status: Raw) -> tuple[Source, ...]:
+    """Return the sources with what Argo CD found out that makes their manifests."""
+    one, several = text(status, "sourceType"), items(status, "sourceTypes")
+    words = [str(each).lower() for each in several] or [one.lower()]
+    known = {each.value: each for each in Generator}
+    return tuple(
+        msgspec.structs.replace(source, generator=source.generator or known.get(words[at]))
+        if at < len(words) and not source.ref
+        else source
+        for at, source in enumerate(sources)
     )
 
 

@@ -83,7 +83,8 @@ async def look(api: client.Client, service: str, spec: model.Service) -> Chain:
             return await _of_workload(api, service, workloads.parse(str(spec.workload)))
         return await _of_labels(api, service, spec.selector or {})
     except (errors.NotThereError, errors.ForbiddenError) as error:
-        return Chain(service, api.namespace, trouble=error.message)
+        told = f"{error.message}; {error.hint}" if error.hint else error.message
+        return Chain(service, api.namespace, trouble=told)
 
 
 async def _of_workload(api: client.Client, service: str, reference: workloads.Reference) -> Chain:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Final
 
-from devloop.argocd import backend, kubeapps
+from devloop.argocd import application, backend, kubeapps
 
 if TYPE_CHECKING:
     from devloop.config import model
@@ -42,6 +42,12 @@ async def opened(api: client.Client, said: model.Argocd | None, user: str) -> As
         yield apps
 
 
-def home(said: model.Argocd | None) -> str:
-    """Return the namespace that a tracking annotation without one means: where Argo CD itself is, as far as known."""
-    return (said.namespace if said is not None else None) or kubeapps.HOME
+def home(said: model.Argocd | None, every: Iterable[application.Application] = ()) -> str:
+    """Return the namespace of Argo CD itself, which a tracking annotation without one means, as far as it is known.
+
+    Args:
+        said: `argocd:` of devloop.yaml, whose namespace is that of its Applications.
+        every: Applications: they say who keeps them, since Argo CD 2.5.
+    """
+    told = next((one.home for one in every if one.home), "")
+    return told or (said.namespace if said is not None else None) or kubeapps.HOME

@@ -72,6 +72,7 @@ class Environment(msgspec.Struct, frozen=True):
         owners: Service to the Application that owns its workload.
         foreign: Service to the name that its workload gives for an Application which is not there or may not be read.
         every: All Applications that may be read.
+        home: The namespace of Argo CD itself.
     """
 
     members: tuple[Member, ...] = ()
@@ -80,6 +81,7 @@ class Environment(msgspec.Struct, frozen=True):
     owners: Mapping[str, application.Reference] = {}
     foreign: Mapping[str, str] = {}
     every: tuple[application.Application, ...] = ()
+    home: str = ""
 
     @property
     def applications(self) -> tuple[application.Application, ...]:
@@ -111,9 +113,9 @@ async def survey(
             listing = group.create_task(apps.applications())
             looking = group.create_task(chain.every(api, services))
     except* errors.DevloopError as some:
-        raise errors.first(some) from None
+        raise _explained(errors.first(some), apps.way) from None
     every = tuple(listing.result())
-    home = choice.home(said)
+    home = choice.home(said, every)
     named: tuple[application.Reference, ...] = ()
     if said is not None and said.application is not None:
         text = f"{said.namespace}/{said.application}" if said.namespace and "/" not in said.application else ""
@@ -154,7 +156,19 @@ def select(
         owners={service: one.reference for service, one in owners.items()},
         foreign=foreign,
         every=tuple(known.applications),
+        home=known.home,
     )
+
+
+def _explained(error: errors.DevloopError, way: str) -> errors.DevloopError:
+    """Return a refusal to list Applications by the Kubernetes API with what would allow it."""
+    if not isinstance(error, errors.ForbiddenError) or way != "kubernetes":
+        return error
+    hint = (
+        "ask for the Role of config/rbac/argocd in the namespace of the Applications, and name that as argocd.namespace; "
+        "docs/install-ops.md has it"
+    )
+    return errors.ForbiddenError(error.message, hint=hint, status=error.status, reason=error.reason)
 
 
 class _Found:

@@ -27,7 +27,7 @@ class Index:
 
     def __init__(self, applications: Iterable[application.Application], home: str = kubeapps.HOME) -> None:
         self.applications: Sequence[application.Application] = tuple(applications)
-        self._home = home
+        self.home = home
         self._named: dict[str, list[application.Application]] = {}
         self._listing: dict[Identity, list[application.Application]] = {}
         for one in self.applications:
@@ -60,7 +60,7 @@ class Index:
 
     def children(self, one: application.Application) -> list[application.Application]:
         """Return the Applications that one renders."""
-        rendered = {(each.namespace or self._home, each.name) for each in one.resources if is_application(each)}
+        rendered = {(each.namespace or self.home, each.name) for each in one.resources if is_application(each)}
         if not rendered:
             return []
         found = [each for each in self.applications if (each.reference.namespace, each.name) in rendered]
@@ -70,7 +70,7 @@ class Index:
         named = self._named.get(mark.name, [])
         if mark.namespace:
             return [one for one in named if one.reference.namespace == mark.namespace]
-        at_home = [one for one in named if one.reference.namespace == self._home]
+        at_home = [one for one in named if one.reference.namespace == self.home]
         # Where Argo CD is elsewhere than thought, its Applications still have their names.
         return at_home or named
 

@@ -132,7 +132,7 @@ def _undone(parent: application.Application, open_fields: list[str], *, respecte
     if parent.automated is None:
         return Answer.WARN, f"it shows OutOfSync, and whoever syncs it puts {what} back"
     if parent.automated.self_heal:
-        return Answer.REFUSE, f"it heals itself, so {what} is put back within seconds"
+        return Answer.REFUSE, f"it heals itself, and puts {what} back within seconds"
     return Answer.WARN, f"it shows OutOfSync, and the next commit that it syncs puts {what} back"
 
 

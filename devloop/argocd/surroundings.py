@@ -16,6 +16,8 @@ from devloop.kube import client, paths
 # What is looked for, with the words for it.
 SETS: Final = (kubeapps.VERSION, "applicationsets", "ApplicationSets")
 UPDATERS: Final = ("argocd-image-updater.argoproj.io/v1alpha1", "imageupdaters", "ImageUpdaters")
+# What all users of Argo CD may know of its settings is in there as well: `url`.
+_SETTINGS: Final = "argocd-cm"
 PROMOTIONS: Final = ("promoter.argoproj.io/v1alpha1", "promotionstrategies", "PromotionStrategies")
 
 
@@ -42,19 +44,44 @@ async def look(
             )
     except* errors.ClusterError as found:
         raise errors.first(found) from None
+    if sets.result() is None and every:
+        # Argo CD's own API knows Applications, and this cluster does not know their kind.
+        unseen.append(
+            "Argo CD is in another cluster, and so are ApplicationSets, ImageUpdaters and PromotionStrategies"
+        )
     return findings.Surroundings(
-        tuple(every), sets.result(), updaters.result(), promotions.result(), home, tuple(sorted(unseen))
+        applications=tuple(every),
+        sets=sets.result() or (),
+        updaters=updaters.result() or (),
+        promotions=promotions.result() or (),
+        home=home,
+        unseen=tuple(sorted(unseen)),
     )
+
+
+async def url(api: client.Client, home: str) -> str:
+    """Return the address that Argo CD says to be its own; empty where it says none, or not to this user.
+
+    Args:
+        api: The cluster that Argo CD is in.
+        home: Its namespace.
+    """
+    try:
+        found = await api.get(paths.of("v1", "configmaps", home, _SETTINGS))
+    except (errors.NotThereError, errors.ForbiddenError):
+        return ""
+    said = application.text(application.mapping(found, "data"), "url")
+    return said if said.startswith(("http://", "https://")) else ""
 
 
 async def _every(
     api: client.Client, version: str, plural: str, words: str, places: Sequence[str], unseen: list[str]
-) -> tuple[application.Raw, ...]:
-    """Return all objects of a kind, of the whole cluster or else of some namespaces."""
+) -> tuple[application.Raw, ...] | None:
+    """Return all objects of a kind, of the whole cluster or else of some namespaces; None where the kind is unknown."""
     try:
         return (await api.list(paths.of(version, plural))).items
     except errors.NotThereError:
-        return ()
+        return None
     except errors.ForbiddenError:
         pass
     found: list[application.Raw] = []
@@ -62,7 +89,7 @@ async def _every(
         try:
             found += (await api.list(paths.of(version, plural, place))).items
         except errors.NotThereError:
-            return ()
+            return None
         except errors.ForbiddenError as error:
             unseen.append(f"{words} in {place}: {error.message}")
     return tuple(found)

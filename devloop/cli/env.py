@@ -18,6 +18,8 @@ from devloop.cli import options
 VERBS: Final[dict[str, dict[str, str]]] = {
     "See it": {
         "list": "List the Applications of this environment.",
+        "status": "Show how they stand, who owns them, and where each service comes from.",
+        "open": "Open Argo CD, the repository or another link in the browser.",
     },
     "Switch it": {
         "use": "Follow a branch, under a lease.",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from devloop import errors
-from devloop.argocd import application, backend, choice, environment, names
+from devloop.argocd import application, backend, choice, environment, names, picture, surroundings
 from devloop.cli import clustered, options, project
 from devloop.state import identity
 
@@ -47,6 +47,27 @@ class Opened(NamedTuple):
     def templates(self) -> str:
         """The folder of the templates checkout; empty where the project names none."""
         return (self.said.templates if self.said is not None else None) or ""
+
+    async def picture(self, texts: Sequence[str]) -> picture.Picture:
+        """Look at the environment as a whole; see `picture.take`.
+
+        Args:
+            texts: Which Applications; all of the environment where there are none.
+        """
+        found = await self.environment()
+        chosen = named(found, texts)
+        members = {each.reference: each for each in (*found.members, *found.related)}
+        other = environment.Why.OTHER
+        around = await surroundings.look(self.api, found.every, chosen, found.home)
+        said = self.said
+        told = "" if said is not None and (said.url or said.server) else await surroundings.url(self.api, found.home)
+        asked = picture.Asked(
+            self.templates,
+            picture.base_of(said.server if said else None, said.url if said else None, told),
+            dict(said.links) if said is not None else {},
+        )
+        some = [members.get(one.reference) or environment.Member(one, other) for one in chosen]
+        return await picture.take(found, some, around, asked, self.apps.way)
 
     async def environment(self) -> environment.Environment:
         """Find the environment; see `environment.survey`."""

@@ -13,7 +13,7 @@ import msgspec
 
 from devloop import errors
 from devloop.config import load, model
-from devloop.doctor import checks, facts, look_machine, report, rungs, workload
+from devloop.doctor import argocd, checks, facts, look_machine, report, rungs, workload
 
 if TYPE_CHECKING:
     from devloop.kube import config
@@ -54,6 +54,7 @@ async def examine(project: load.Project, asked: Asked) -> report.Report:
     if there is not None:
         cluster, found = there.result()
         lines += checks.cluster(cluster)
+        lines += argocd.check(cluster.argocd) if cluster.argocd is not None else ()
         verdicts = {name: rungs.verdicts(each, cluster) for name, each in found.items() if each.error is None}
     for name, spec in chosen.items():
         lines += [workload.folder(each) for each in seen.folders if each.service == name]
@@ -72,7 +73,7 @@ async def _cluster(
 ) -> tuple[facts.Cluster, Mapping[str, facts.Workload]]:
     """Return the facts of the cluster, and of the services in it as far as it answers."""
     from devloop.daemon import cluster
-    from devloop.doctor import look_cluster, look_pods
+    from devloop.doctor import look_argocd, look_cluster, look_pods
     from devloop.kube import config
 
     choice = _choice(project, asked)
@@ -89,10 +90,12 @@ async def _cluster(
             specs: Sequence[model.Service] = [*services.values()]
             async with asyncio.TaskGroup() as group:
                 whole = group.create_task(look_cluster.look(api, way, seen, specs))
+                argo = group.create_task(look_argocd.look(api, project.argocd))
                 each = {
                     name: group.create_task(look_pods.look(api, name, spec, seen)) for name, spec in services.items()
                 }
-            return whole.result(), {name: task.result() for name, task in each.items()}
+            looked = msgspec.structs.replace(whole.result(), argocd=argo.result())
+            return looked, {name: task.result() for name, task in each.items()}
     except errors.DevloopError as error:
         return facts.Cluster(way=way, server=error), {}
 

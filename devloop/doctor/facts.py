@@ -107,6 +107,38 @@ class Right(msgspec.Struct, frozen=True):
     allowed: Maybe[bool]
 
 
+class Home(msgspec.Struct, frozen=True):
+    """A namespace that may hold Applications, and what the user may do to those there.
+
+    Attributes:
+        namespace: Its name.
+        is_argocds: It is Argo CD's own.
+        reads: The rights that reading takes.
+        patch: The right to change any of them, or the one that the project names.
+    """
+
+    namespace: str
+    is_argocds: bool
+    reads: tuple[Right, ...]
+    patch: Right
+
+
+class Argocd(msgspec.Struct, frozen=True, kw_only=True):
+    """Argo CD, as the cluster's API server knows it.
+
+    Attributes:
+        there: The cluster knows Applications.
+        asked: The project says something of Argo CD.
+        server: The server whose API is used instead of the Kubernetes one; empty where none is named.
+        homes: Where Applications may be.
+    """
+
+    there: Maybe[bool]
+    asked: bool = False
+    server: str = ""
+    homes: tuple[Home, ...] = ()
+
+
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     """The cluster, as far as it could be seen.
 
@@ -117,6 +149,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
         chart: Whether the custom resource DevSession is there, which Ops install with the chart.
         base: The rights that every rung needs.
         rungs: The rights that a rung needs besides, by its name.
+        argocd: Argo CD; None where it was not looked for.
     """
 
     way: Way | errors.DevloopError
@@ -125,6 +158,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     chart: Maybe[bool] = Unknown("not asked")
     base: tuple[Right, ...] = ()
     rungs: dict[str, tuple[Right, ...]] = {}
+    argocd: Argocd | None = None
 
 
 class Root(msgspec.Struct, frozen=True):

@@ -60,7 +60,7 @@ async def look(
         labels = group.create_task(_labels(api, namespace))
         chart = group.create_task(_chart(api))
         rights = {
-            name: [group.create_task(_right(api, each)) for each in questions]
+            name: [group.create_task(right(api, each)) for each in questions]
             for name, questions in questions_of.items()
         }
     answers = {name: tuple(task.result() for task in tasks) for name, tasks in rights.items()}
@@ -110,7 +110,8 @@ def _group(kind: workloads.Kind) -> str:
     return kind.version.rpartition("/")[0]
 
 
-async def _right(api: client.Client, asked_for: paths.Asked) -> facts.Right:
+async def right(api: client.Client, asked_for: paths.Asked) -> facts.Right:
+    """Return whether the user may do something."""
     found = await asked(access.can(api, asked_for))
     if isinstance(found, access.Verdict):
         allowed: facts.Maybe[bool] = found.allowed

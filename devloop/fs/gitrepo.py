@@ -274,6 +274,17 @@ class GitRepo(msgspec.Struct, frozen=True):
         """Return what changes whenever git replaces the index; None where there is no index."""
         return signature(self.index_file)
 
+    def reads(self, *arguments: str) -> str | None:
+        """Return what a command prints that only reads; None where it says no, such as for an unknown revision.
+
+        Args:
+            arguments: Of git, without options that are the reader's.
+        """
+        answer = _run(self.folder, *arguments)
+        if isinstance(answer, NoRepo) or answer[0]:
+            return None
+        return os.fsdecode(answer[1])
+
     def _checked_out(self, submodules: Iterable[str]) -> Iterable[tuple[str, GitRepo]]:
         for name in submodules:
             folder = os.path.join(self.folder, name)

@@ -49,6 +49,37 @@ def automatic(one: application.Application) -> str:
     return "+".join(["on", *more])
 
 
+def changes(before: application.Application | None, after: application.Application | None) -> list[str]:
+    """Return what changed in an Application, a line each, for whoever follows it without a screen.
+
+    Args:
+        before: As it was; None where it was not known.
+        after: As it is; None where it is gone.
+    """
+    known = after or before
+    if known is None:
+        return []
+    name = escapes.name(str(known.reference))
+    if after is None:
+        return [f"{name}: gone"]
+    if before is None:
+        return [f"{name}: {after.sync}, {after.health}, {revision(after)}"]
+    pairs = (
+        (before.sync, after.sync),
+        (before.health, after.health),
+        (revision(before), revision(after)),
+        (f"auto-sync {automatic(before)}", f"auto-sync {automatic(after)}"),
+        (_phase(before), _phase(after)),
+    )
+    return [f"{name}: {escapes.name(old)} -> {escapes.name(new)}" for old, new in pairs if old != new]
+
+
+def _phase(one: application.Application) -> str:
+    if one.operation is None or (one.is_asked and one.operation.finished):
+        return "sync asked for" if one.is_asked else "no sync"
+    return f"sync {one.operation.phase}"
+
+
 def because(member: environment.Member) -> str:
     """Return in a few words why an Application is part of the environment."""
     of = escapes.name(member.of)
@@ -95,4 +126,7 @@ def listed(members: Sequence[environment.Member], *, color: bool = False, width:
                 table.Cell(because(member), Tone.DIM),
             ]
         )
-    return table.render(_HEAD, rows, style.Style(on=color), width=width, elastic=len(_HEAD) - 1)
+    head: Sequence[str] = _HEAD
+    if not any(row[-1].text for row in rows):
+        head, rows = head[:-1], [row[:-1] for row in rows]
+    return table.render(head, rows, style.Style(on=color), width=width, elastic=len(head) - 1)

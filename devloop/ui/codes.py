@@ -564,6 +564,12 @@ CODES: Final[dict[str, Code]] = {
         "None of the Applications that you may read renders the workloads of devloop.yaml, and it names none.",
         "Name it as argocd.application. docs/env.md tells which Applications are a project's environment.",
     ),
+    "DL1013": Code(
+        "no such page",
+        "`devloop env open` knows Argo CD's page, the repository's, and those of argocd.links in devloop.yaml; a link "
+        "with {pod} needs a pod that runs.",
+        "Take a name of the hint, or say where Argo CD is: argocd.server or argocd.url.",
+    ),
     "DL1020": Code(
         "a lease on Applications that cannot be understood",
         "It was made by another version of devloop, was changed by hand, or asks for what a lease may not change. "

@@ -89,6 +89,12 @@ class Project:
         out = self.ok("inject", "-f", "-", "--agent-image", image, "--kube-version", version, told=told)
         return [each for each in yaml.safe_load_all(out) if each]
 
+    def started(self, *arguments: str) -> subprocess.Popen[str]:
+        """Return a verb that goes on, to be entered and ended by the caller; its errors are this process's."""
+        return subprocess.Popen(
+            self._argv(*arguments), cwd=self.folder, env=self._environment, stdout=subprocess.PIPE, text=True
+        )
+
     def watch(self, *arguments: str) -> Watch:
         """Return a watching devloop, to be entered."""
         return Watch(self._argv("watch", "-o", "json", *arguments), self.folder, self._environment, self)

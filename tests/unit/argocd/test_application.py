@@ -112,3 +112,14 @@ def test_nothing_that_is_sent_breaks_it(raw: dict[str, Any]) -> None:
     one = application.read(raw)
     assert one.sync and one.health and one.project
     assert all(isinstance(each.repo, str) for each in one.sources)
+
+
+def test_what_argo_cd_found_out_of_the_sources() -> None:
+    raw = samples.raw(sources=[{"repoURL": "a", "path": "p"}, {"repoURL": "b", "ref": "v"}, {"repoURL": "c"}])
+    raw["status"] |= {"sourceTypes": ["Kustomize", "", "Strange"], "controllerNamespace": "gitops"}
+    one = application.read(raw)
+    assert [each.generator for each in one.sources] == [application.Generator.KUSTOMIZE, None, None]
+    assert one.home == "gitops"
+    single = samples.raw()
+    single["status"]["sourceType"] = "Helm"
+    assert application.read(single).sources[0].generator is application.Generator.HELM

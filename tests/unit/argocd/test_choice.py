@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from devloop.argocd import choice, kubeapps
+from devloop.argocd import application, choice, kubeapps
 from devloop.config import model
 from devloop.kube import client
 
@@ -42,5 +42,7 @@ async def test_argo_cds_own_way_where_one_is(api: client.Client, monkeypatch: py
 
 
 def test_home_is_where_argo_cd_is() -> None:
+    told = application.read({"status": {"controllerNamespace": "gitops"}})
+    assert choice.home(config(namespace="ann"), [application.read({}), told]) == "gitops"
     assert choice.home(None) == choice.home(config()) == "argocd"
     assert choice.home(config(namespace="gitops")) == "gitops"

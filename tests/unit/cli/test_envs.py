@@ -78,6 +78,7 @@ def test_a_missing_right_is_named(capsys: pytest.CaptureFixture[str], monkeypatc
     environments.found(monkeypatch, refused)
     ended = devloop(capsys, "env", "list")
     assert (ended.status, "list applications" in ended.err) == (4, True), ended.err
+    assert "hint: ask for the Role of config/rbac/argocd" in ended.err
 
 
 def test_references_and_users_are_told_alike_everywhere() -> None:

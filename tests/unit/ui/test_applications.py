@@ -76,3 +76,23 @@ def test_the_table_fits_the_terminal() -> None:
     assert lines[1].startswith("argocd/shop  Synced  Healthy  main@aaaaaaa  on+heal+prune")
     assert "\x1b" not in "".join(lines)
     assert "\x1b" in "".join(applications.listed(members, color=True))
+
+
+def test_changes_are_told_a_line_each() -> None:
+    raw = samples.raw(syncPolicy={})
+    raw["status"]["sync"] = {"status": "OutOfSync", "revision": "b" * 40}
+    raw["operation"] = {"sync": {}}
+    assert applications.changes(app(), application.read(raw)) == [
+        "argocd/shop: Synced -> OutOfSync",
+        "argocd/shop: main@aaaaaaa -> main@bbbbbbb",
+        "argocd/shop: auto-sync on+heal+prune -> auto-sync off",
+        "argocd/shop: sync Succeeded -> sync asked for",
+    ]
+    assert applications.changes(app(), app()) == []
+    assert applications.changes(app(), None) == ["argocd/shop: gone"]
+    assert applications.changes(None, app()) == ["argocd/shop: Synced, Healthy, main@aaaaaaa"]
+    assert applications.changes(None, None) == []
+
+
+def test_a_column_that_says_nothing_is_left_out() -> None:
+    assert "BECAUSE" not in applications.listed([environment.Member(app(), Why.OTHER)])[0]
