@@ -49,6 +49,7 @@ VERBS: Final[dict[str, dict[str, str]]] = {
         "ignored": "Say why a path is shipped or not.",
         "explain": "Say what an error code means and what to do.",
         "config": "Check devloop.yaml, or print its schema.",
+        "ide": "Prepare VS Code or a JetBrains IDE for this project.",
         "completion": "Print the completion script of a shell.",
     },
 }

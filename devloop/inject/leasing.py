@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from typing import Final
 
 import msgspec
 
 from devloop import errors
 from devloop.inject import lease, marks
 from devloop.kube import client, paths
+from devloop.kube import whoami as cluster_whoami
 from devloop.state import identity
-
-_REVIEWS: Final = "authentication.k8s.io"
 
 
 async def whoami(api: client.Client) -> lease.Owner:
@@ -22,13 +20,7 @@ async def whoami(api: client.Client) -> lease.Owner:
     Raises:
         ClusterError: The API server does not answer.
     """
-    for version in ("v1", "v1beta1"):
-        body = {"apiVersion": f"{_REVIEWS}/{version}", "kind": "SelfSubjectReview"}
-        with contextlib.suppress(errors.NotThereError, errors.ForbiddenError, errors.RefusedError):
-            told = await api.create(paths.of(f"{_REVIEWS}/{version}", "selfsubjectreviews"), body)
-            info = (told.get("status") or {}).get("userInfo") or {}
-            return lease.Owner(identity.owner(), str(info.get("username") or ""))
-    return lease.Owner(identity.owner())
+    return lease.Owner(identity.owner(), await cluster_whoami.username(api))
 
 
 async def find(api: client.Client, namespace: str, workload: str) -> lease.Lease | None:

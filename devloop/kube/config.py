@@ -150,7 +150,7 @@ def _resolved(chosen: kubeconfig.Chosen, choice: Choice, environ: Mapping[str, s
         server=server,
         namespace=choice.namespace or choice.project_namespace or chosen.context.namespace or "default",
         tls=tls,
-        proxy=_proxy(server, given.proxy_url, environ),
+        proxy=proxy_for(server, given.proxy_url, environ),
         user=chosen.user,
         folder=chosen.user_folder,
         files=chosen.files,
@@ -169,7 +169,7 @@ def _server(server: str, context: str) -> str:
     raise errors.KubeconfigError(f"the cluster of context {context!r} has no valid `server`: {server!r}")
 
 
-def _proxy(server: str, configured: str, environ: Mapping[str, str]) -> str:
+def proxy_for(server: str, configured: str, environ: Mapping[str, str]) -> str:
     """Return the proxy to use: the cluster's own, else the one of the environment, as Go's programs do."""
     parts = urlsplit(server)
     if not configured:

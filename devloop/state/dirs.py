@@ -98,6 +98,15 @@ def project(folder: str) -> Places:
     return places
 
 
+def home() -> str:
+    """Return the folder of what is about this laptop and no single project, made where it is missing.
+
+    Raises:
+        LocalError: It cannot be made, or is not private.
+    """
+    return _make(_bases()[0])
+
+
 def project_id(folder: str) -> str:
     """Return the name of a project: a slug of its folder's name for people, and a hash of its real path."""
     real = os.path.realpath(folder)

@@ -169,6 +169,19 @@ CODES: Final[dict[str, Code]] = {
         "`devloop demo` makes a git project and switches its branches, and there is no git on the PATH.",
         "Install git. devloop itself works without it; it then reads the ignore files by itself.",
     ),
+    "DL0360": Code(
+        "an editor's file cannot be understood",
+        "`devloop ide` adds its entries to files that an editor has, and one of them is broken: not JSON with "
+        "comments, not XML, not UTF-8, or it has something else where a list belongs. The message says where. Nothing "
+        "was written.",
+        "Mend that place, or move the file away and run the command again.",
+    ),
+    "DL0361": Code(
+        "an editor's file cannot be written",
+        "A file that `devloop ide` reads or writes, or its folder, is not usable: no rights, something else in its "
+        "place, or a link that leads out of the workspace.",
+        "Follow the hint. Files that were named as written before are whole.",
+    ),
     "DL0400": Code(
         "someone else owns this",
         "Another session or another devloop holds the service or the project. Two at once would undo each other.",
@@ -556,6 +569,62 @@ CODES: Final[dict[str, Code]] = {
         "`devloop env open` knows Argo CD's page, the repository's, and those of argocd.links in devloop.yaml; a link "
         "with {pod} needs a pod that runs.",
         "Take a name of the hint, or say where Argo CD is: argocd.server or argocd.url.",
+    ),
+    "DL1020": Code(
+        "a lease on Applications that cannot be understood",
+        "It was made by another version of devloop, was changed by hand, or asks for what a lease may not change. "
+        "Nothing was done with it.",
+        "Use the devloop that made it, or look at it with kubectl: it says which field had which value before.",
+    ),
+    "DL1021": Code(
+        "no source, or several, that could be switched",
+        "A branch can be chosen for a source in git. A chart has versions, and where an Application has sources of "
+        "several repositories it must be said which one is meant.",
+        "Name the source with --source, or name the checkout of your templates as argocd.templates in devloop.yaml.",
+    ),
+    "DL1022": Code(
+        "several leases on Applications",
+        "What is to be changed is under more than one lease of yours, which cannot become one.",
+        "Give them back with `devloop env restore`, and begin anew.",
+    ),
+    "DL1023": Code(
+        "a change of several Applications is half made",
+        "One of them could not be changed, and what was changed before could not be taken back either. The lease that "
+        "says how everything was is still there.",
+        "`devloop env restore` puts everything back.",
+    ),
+    "DL1040": Code(
+        "no usable login to Argo CD",
+        "The address of Argo CD's server is not one that a token may be sent to, or the login that the argocd command "
+        "keeps cannot be read.",
+        "Write argocd.server with https, and log in with `argocd login`, or set ARGOCD_AUTH_TOKEN.",
+    ),
+    "DL1041": Code(
+        "something else answers in place of Argo CD",
+        "What came from argocd.server is not what Argo CD's API says: often a login page, or a path such as /argocd is "
+        "missing in the address.",
+        "Open the address in a browser, and correct argocd.server.",
+    ),
+    "DL1042": Code(
+        "Argo CD does not know you",
+        "The token is missing, has ended, or belongs to another server.",
+        "Log in with `argocd login SERVER`, or set ARGOCD_AUTH_TOKEN.",
+    ),
+    "DL1043": Code(
+        "Argo CD's server cannot be reached",
+        "The server does not answer, not in time, or its certificate is not trusted.",
+        "Check argocd.server, the network and the VPN. Without argocd.server devloop asks the Kubernetes API instead.",
+    ),
+    "DL1044": Code(
+        "an Application was waited for in vain",
+        "The time is over, and an Application is not as wanted yet. The message says what is missing. Nothing was "
+        "undone.",
+        "`devloop env status` shows how it stands. Wait again with a longer --timeout.",
+    ),
+    "DL1045": Code(
+        "an Application broke while it was waited for",
+        "Its sync failed, what it runs became Degraded, or Argo CD cannot render its templates.",
+        "`devloop env status` shows what Argo CD says. Mend the templates, or go back with `devloop env restore`.",
     ),
 }
 
