@@ -165,8 +165,8 @@ def _explained(error: errors.DevloopError, way: str) -> errors.DevloopError:
     if not isinstance(error, errors.ForbiddenError) or way != "kubernetes":
         return error
     hint = (
-        "ask for the Role of config/rbac/argocd in the namespace of the Applications, and name that as argocd.namespace; "
-        "docs/install-ops.md has it"
+        "ask for the Role of config/rbac/argocd in the namespace of the Applications, and name that as "
+        "argocd.namespace; docs/install-ops.md has it"
     )
     return errors.ForbiddenError(error.message, hint=hint, status=error.status, reason=error.reason)
 
