@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final, Protocol, TypeVar
 
-from agent import worker
+from agent import carriage, worker
 from devloop import errors
 from devloop.proc import memory
-from devloop.protocol import agent, commands, messages, session
+from devloop.protocol import agent, commands, messages, session, version
 from devloop.wire import driver
 
 # Commands that one visit to the worker thread takes: a few milliseconds of disk work, so that a small batch behind
@@ -69,6 +69,9 @@ class Host(Protocol):
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Run something in the worker thread."""
 
+    def carriage(self, link: driver.Driver, group: asyncio.TaskGroup) -> carriage.Carriage:
+        """Return what carries a new link's byte streams."""
+
     async def answer(self, request: messages.Request) -> Iterator[messages.Part] | None:
         """Do what a request asks; return its content, each piece of which is made in the worker thread."""
 
@@ -96,6 +99,7 @@ class Conversation:
         self._group: asyncio.TaskGroup | None = None
         self._beside: set[asyncio.Task[None]] = set()
         self._ended = False
+        self._carriage: carriage.Carriage | None = None
         self.is_open = False
 
     async def run(self) -> None:
@@ -128,6 +132,8 @@ class Conversation:
         self.is_open = False
         self._commands.clear()
         self._wake.set()
+        if self._carriage is not None:
+            self._carriage.end()
         for task in self._beside:
             task.cancel()
 
@@ -152,6 +158,8 @@ class Conversation:
         await self._host.in_thread(self._worker.retire)
 
     def _on_event(self, event: session.Event) -> None:
+        if self._carriage is not None and self._carriage.take(event):
+            return
         match event:
             case session.Authenticated():
                 self._spawn(self._greet())
@@ -159,6 +167,8 @@ class Conversation:
                 self._spawn(self._claim(event))
             case session.Opened():
                 self.is_open = True
+                if version.STREAMS in event.features and self._group is not None and not self._ended:
+                    self._carriage = self._host.carriage(self._driver, self._group)
                 self._host.opened(self)
             case messages.Rules():
                 self._host.set_rules(event)
@@ -203,6 +213,8 @@ class Conversation:
                 if self._commands:
                     await self._work_once()
                     tidy = False
+                    # What was said of it leaves before the disk is kept busy again.
+                    await asyncio.sleep(0)
                 else:
                     # On some file systems it takes longer to free a replaced file than to replace it.
                     tidy = await self._host.in_thread(lambda: self._worker.tidy(TIDY_S))

@@ -16,11 +16,27 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from agent import applier, claims, conversation, extras, launcher, places, roots, seeded, settings, store, sweep, worker
+from agent import (
+    applier,
+    carriage,
+    claims,
+    conversation,
+    dialler,
+    extras,
+    launcher,
+    places,
+    roots,
+    seeded,
+    settings,
+    store,
+    sweep,
+    worker,
+)
 from devloop import __version__, errors
 from devloop.core import matcher, paths, patterns, problem
 from devloop.proc import lines
 from devloop.protocol import answers, messages, version
+from devloop.wire import driver
 
 # The share of one core that sweeping may take. An idle agent is to stay below 0.5 % with everything else.
 SWEEP_SHARE: Final = 0.002
@@ -56,6 +72,7 @@ class Agent:
         self._disk: applier.Applier | None = None
         self._findings: dict[int, messages.Findings] = {}
         self._linked = asyncio.Event()
+        self._dialler = dialler.from_pod(told.port, told.allow_dial)
         self._trouble = ""
         self._launcher = launcher.Launcher(functools.partial(_place, told), self._say, self._output)
 
@@ -91,6 +108,7 @@ class Agent:
         finally:
             await self.in_thread(self._close)
             self._thread.shutdown(wait=False)
+            self._dialler.close()
 
     def _close(self) -> None:
         if self._disk is not None:
@@ -202,6 +220,10 @@ class Agent:
         """Return a worker for a new link."""
         assert self._disk is not None
         return worker.Worker(self._disk)
+
+    def carriage(self, link: driver.Driver, group: asyncio.TaskGroup) -> carriage.Carriage:
+        """Return what carries a new link's byte streams."""
+        return carriage.Carriage(link, group, self._dialler, self._told.port)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Run something in the worker thread."""

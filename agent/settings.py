@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import msgspec
 
 from agent import roots
+from devloop import errors
+from devloop.core import allowlist
 
 
 def _port(text: str) -> int:
@@ -31,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True):
         target: The target's folder, on a target of this machine; empty in a pod.
         launcher: The folder in which the app's launcher (scripts/launcher.sh) listens; empty where there is none.
         lifeline: Standard input is a pipe whose end means that the parent is gone.
+        allow_dial: What may be dialled besides the pod and its namespace.
     """
 
     roots: tuple[roots.RootSpec, ...]
@@ -40,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True):
     target: str = ""
     lifeline: bool = False
     launcher: str = ""
+    allow_dial: tuple[allowlist.Allowed, ...] = ()
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -56,6 +60,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     serve.add_argument(
         "--launcher", default="", metavar="DIR", help="the app runs under launcher.sh, which listens in DIR"
     )
+    serve.add_argument(
+        "--allow-dial",
+        action="append",
+        default=[],
+        metavar="NAME|CIDR[:PORT]",
+        help="what laptops may connect to through the agent, besides the pod and its namespace's services; repeatable",
+    )
     serve.add_argument("--lifeline", action="store_true", help="end with standard input")
     lend = verbs.add_parser("tools", help="copy busybox and the scripts for the app's container")
     lend.add_argument("folder", metavar="DIR", help="where to: the tools volume")
@@ -69,7 +80,7 @@ def from_arguments(arguments: argparse.Namespace) -> Settings:
     """Return the settings of parsed `serve` arguments.
 
     Raises:
-        AgentError: The roots are not what they should be.
+        AgentError: The roots or the allow list are not what they should be.
     """
     return Settings(
         roots=roots.parse_specs(arguments.roots),
@@ -79,4 +90,12 @@ def from_arguments(arguments: argparse.Namespace) -> Settings:
         target=arguments.target,
         lifeline=arguments.lifeline,
         launcher=arguments.launcher,
+        allow_dial=_allowed(arguments.allow_dial),
     )
+
+
+def _allowed(texts: Sequence[str]) -> tuple[allowlist.Allowed, ...]:
+    try:
+        return tuple(allowlist.parse(text) for text in texts)
+    except ValueError as error:
+        raise errors.AgentError(f"--allow-dial: {error}", hint=allowlist.HINT, code="DL0608") from None

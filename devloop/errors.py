@@ -29,6 +29,8 @@ prints the two and ends with the error's exit status; nothing else in the progra
         ├── UnreachableError    the API server does not answer
         ├── ForwardError        a port-forward failed or ended
         └── ExecError           a command could not be run in a container
+            ├── NotRunError     it was not even started
+            └── CutError        its connection ended before it did
 
 Trouble with one path is not an error but a value: see `devloop.core.problem`.
 """
@@ -249,13 +251,16 @@ class DialError(DevloopError):
     Args:
         message: What happened.
         hint: See `DevloopError`.
+        code: See `DevloopError`.
         why: The kind of refusal, as proxies and resets must tell it on.
     """
 
     code = "DL0620"
 
-    def __init__(self, message: str, *, hint: str = "", why: Refused = Refused.UNREACHABLE) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(
+        self, message: str, *, hint: str = "", code: str | None = None, why: Refused = Refused.UNREACHABLE
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
         self.why = why
 
 
@@ -268,16 +273,25 @@ class ClusterError(DevloopError):
         code: See `DevloopError`.
         status: The HTTP status that the API server answered with; 0 where it did not answer.
         reason: The API server's word for it, such as `Expired`; empty where it gave none.
+        words: What the API server said, with nothing of devloop's around it; empty where it said nothing.
     """
 
     code = "DL0700"
 
     def __init__(
-        self, message: str, *, hint: str = "", code: str | None = None, status: int = 0, reason: str = ""
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        code: str | None = None,
+        status: int = 0,
+        reason: str = "",
+        words: str = "",
     ) -> None:
         super().__init__(message, hint=hint, code=code)
         self.status = status
         self.reason = reason
+        self.words = words
 
 
 class KubeconfigError(ClusterError):
@@ -343,6 +357,29 @@ class ExecError(ClusterError):
     """A command could not be run in a container, or its output could not be had."""
 
     code = "DL0751"
+
+
+class NotRunError(ExecError):
+    """A command was not started in its container.
+
+    Args:
+        message: What happened.
+        hint: See `DevloopError`.
+        missing: The container has no such program.
+    """
+
+    code = "DL0752"
+
+    def __init__(self, message: str, *, hint: str = "", missing: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.missing = missing
+
+
+class CutError(ExecError):
+    """The connection to a running command ended before the command did."""
+
+    code = "DL0753"
+    exit_status = Exit.UNREACHABLE
 
 
 def first(group: BaseExceptionGroup[DevloopError]) -> DevloopError:

@@ -13,7 +13,7 @@ from typing import Final
 
 from aiohttp import web
 
-from agent.webhook import authority, mutation, server, settings, sweeper
+from agent.webhook import authority, mutation, patches, server, settings, sweeper
 from devloop import errors
 from devloop.kube import client, config
 from devloop.podspec import request
@@ -51,7 +51,7 @@ async def _run(told: settings.Settings) -> None:
             context = authority.fresh_context()
             look = _look(api, told, functools.partial(authority.load, context))
             await look()
-        chart = mutation.Chart(told.agent_image, request.KubeVersion(version.major, version.minor))
+        chart = mutation.Chart(told.agent_image, request.KubeVersion(version.major, version.minor), told.allow_dial)
         runner = web.AppRunner(server.Webhook(api, chart).app(), access_log=None, shutdown_timeout=_STOP_S)
         await runner.setup()
         try:
@@ -62,6 +62,7 @@ async def _run(told: settings.Settings) -> None:
                 tasks = (
                     group.create_task(authority.keep(look)),
                     group.create_task(sweeper.run(api, version, memory, every_s=told.sweep_s)),
+                    group.create_task(patches.run(api, told.restore_in, every_s=told.sweep_s)),
                 )
                 await stopped.wait()
                 for task in tasks:

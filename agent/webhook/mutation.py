@@ -21,10 +21,12 @@ class Chart(msgspec.Struct, frozen=True):
     Attributes:
         agent_image: The agent's image.
         version: Of the API server.
+        allow_dial: What agents may dial besides the pod and its namespace.
     """
 
     agent_image: str
     version: request.KubeVersion
+    allow_dial: tuple[str, ...] = ()
 
 
 def reference(spec: devsession.Spec) -> workloads.Reference:
@@ -78,7 +80,7 @@ def decide(
         return passed(pod, session, f"{session.spec.workload.name} does not select its labels")
     templates = spec.get("volumeClaimTemplates") or []
     claims = frozenset(str(each["metadata"]["name"]) for each in templates)
-    platform = request.Platform(chart.agent_image, chart.version, claims)
+    platform = request.Platform(chart.agent_image, chart.version, claims, chart.allow_dial)
     done = inject.inject(pod, session.spec.service_of(), platform)
     if done.refusals:
         return passed(pod, session, "; ".join(each.message for each in done.refusals))

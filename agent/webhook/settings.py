@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from agent.webhook import authority
+from devloop.core import allowlist
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -20,6 +21,8 @@ class Settings(msgspec.Struct, frozen=True):
         port: Where it listens.
         silence_s: After so long without a heartbeat a session ends.
         sweep_s: How often that is looked after.
+        allow_dial: What agents may dial besides the pod and its namespace.
+        restore_in: The namespaces in which patches are restored that nobody renews.
     """
 
     agent_image: str
@@ -28,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True):
     port: int = 8443
     silence_s: float = 300.0
     sweep_s: float = 20.0
+    allow_dial: tuple[str, ...] = ()
+    restore_in: tuple[str, ...] = ()
 
 
 def parse(argv: Sequence[str]) -> Settings:
@@ -44,9 +49,29 @@ def parse(argv: Sequence[str]) -> Settings:
     parser.add_argument("--port", type=int, default=8443, help="where to listen")
     parser.add_argument("--silence", type=_seconds, default=300.0, help="seconds until a silent session ends")
     parser.add_argument("--sweep", type=_seconds, default=20.0, help="seconds between two looks")
+    parser.add_argument("--allow-dial", type=_entries, default=(), help="what agents may dial beyond: a list in JSON")
+    parser.add_argument("--restore-in", default="", help="namespaces with patches to restore, separated by commas")
     told = parser.parse_args(argv)
-    place = authority.Place(told.namespace, told.service, told.secret, told.configuration)
-    return Settings(told.agent_image, place, told.tls_dir, told.port, told.silence, told.sweep)
+    return Settings(
+        agent_image=told.agent_image,
+        place=authority.Place(told.namespace, told.service, told.secret, told.configuration),
+        tls_dir=told.tls_dir,
+        port=told.port,
+        silence_s=told.silence,
+        sweep_s=told.sweep,
+        allow_dial=told.allow_dial,
+        restore_in=tuple(dict.fromkeys(each for each in told.restore_in.split(",") if each)),
+    )
+
+
+def _entries(text: str) -> tuple[str, ...]:
+    try:
+        found = msgspec.json.decode(text, type=tuple[str, ...])
+        for entry in found:
+            allowlist.parse(entry)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{error}; {allowlist.HINT}") from error
+    return found
 
 
 def _seconds(text: str) -> float:

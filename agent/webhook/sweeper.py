@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from agent.webhook import cluster
+from agent.webhook import cluster, renewals
 from devloop import errors
 from devloop.kube import client, eviction, paths, pods
 from devloop.podspec import devsession
@@ -51,7 +51,7 @@ class Memory:
 
     def __init__(self, silence_s: float) -> None:
         self._silence_s = silence_s
-        self._seen: dict[str, tuple[str, float]] = {}
+        self._heard = renewals.Heard()
         self._evictions: dict[str, int] = {}
         self._first: dict[str, float] = {}
         self._gone: dict[str, float] = {}
@@ -63,16 +63,9 @@ class Memory:
             sessions: All there are.
             now_s: A monotonic time.
         """
-        before, self._seen = self._seen, {}
-        ended = []
-        for session in sessions:
-            renewed, since_s = before.get(session.uid, ("", now_s))
-            if session.uid not in before or renewed != session.renewed:
-                since_s = now_s
-            self._seen[session.uid] = (session.renewed, since_s)
-            if now_s - since_s >= self._silence_s:
-                ended.append(session)
-        return ended
+        there = list(sessions)
+        silent_s = self._heard.silences({each.uid: each.renewed for each in there}, now_s)
+        return [each for each in there if silent_s[each.uid] >= self._silence_s]
 
     def orphans(self, held: Collection[Held], living: Collection[str], now_s: float) -> list[Held]:
         """Return the pods to evict.

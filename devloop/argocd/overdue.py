@@ -8,9 +8,14 @@ meanwhile keeps it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from devloop import errors
-from devloop.argocd import backend, lease, leasing, switch, switching
+from devloop.argocd import backend, choice, lease, leasing, switch, switching
+from devloop.kube import client
+
+if TYPE_CHECKING:
+    from devloop.config import model
 
 
 def are(leases: leasing.Leases, found: list[lease.Lease]) -> list[lease.Lease]:
@@ -54,6 +59,31 @@ async def settle(apps: backend.Backend, leases: leasing.Leases, say: Callable[[s
             say(f"your lease {each.name} has expired and could not be put back: {error.message}")
         else:
             say(f"your lease {each.name} had expired: {'; '.join(words(one) for one in ended)}")
+
+
+async def at_start(
+    api: client.Client, namespace: str, said: model.Argocd | None, user: str, say: Callable[[str], None]
+) -> None:
+    """Do what `settle` does, where there is a reason to; the way to Applications is opened only then.
+
+    Args:
+        api: The cluster.
+        namespace: The developer's namespace.
+        said: What devloop.yaml says of Argo CD.
+        user: Who is said to have begun a sync.
+        say: Takes a line for each lease.
+    """
+    leases = leasing.Leases(api, namespace)
+    try:
+        found, _ = await leases.every()
+        if are(leases, found):
+            async with choice.opened(api, said, user) as apps:
+                await settle(apps, leases, say)
+    except (errors.ForbiddenError, errors.NotThereError):
+        # Whoever may not see leases has none.
+        return
+    except errors.ClusterError as error:
+        say(f"whether a lease on Applications has expired cannot be seen: {error.message}")
 
 
 def words(ended: switch.Ended) -> str:

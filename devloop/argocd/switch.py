@@ -94,8 +94,9 @@ async def take(
     known = {each.reference: each for each in held.record.entries} if held is not None else {}
     if not any(entry.fields for entry in fresh.values()):
         return Taken(None)
+    seen = {one.reference: one for one in targets}
     entries = [
-        switching.merged(known[which], entry) if which in known else entry
+        _next(seen[which], entry, known.get(which), held)
         for which, entry in fresh.items()
         if entry.fields or which in known
     ]
@@ -138,6 +139,23 @@ async def put_back(apps: backend.Backend, leases: leasing.Leases, one: lease.Lea
 
 
 # ---- taking ----------------------------------------------------------------------------------------------------------
+
+
+def _next(
+    one: application.Application, fresh: lease.Entry, known: lease.Entry | None, held: lease.Lease | None
+) -> lease.Entry:
+    """Return what the lease is to say of an Application from now on.
+
+    What it says already counts only where the Application is as the lease made it. A change that was written down and
+    never made, or that somebody has changed since, is none: what goes back in the end is what that person left.
+    """
+    if known is None or held is None:
+        return fresh
+    how, _ = switching.standing(one, known, held.record.kind.pointer, held.reference)
+    if how is switching.Standing.OURS:
+        return switching.merged(known, fresh)
+    # nothing is to be changed in it, but it may still have the lease's mark
+    return fresh if fresh.fields else known
 
 
 async def _held(

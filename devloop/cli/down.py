@@ -13,12 +13,12 @@ from devloop.cli import options, output, project
 
 if TYPE_CHECKING:
     from devloop.config import load
-    from devloop.inject import ending
+    from devloop.inject import claims, ending, lease
     from devloop.kube import client
 
 _HELP: Final = """\
 End the sessions of this project: stop its watch, put patched workloads back as they were, and prove that nothing that
-devloop made is left in the namespace.
+devloop made is left in the namespace. The claims of `persist:` are deleted too, unless --keep-volumes is given.
 
 Works after a crash, and from any machine: everything is written down in the cluster. With --all it ends every session
 of the namespace, whoever has it, and asks first. Exit status: 0, 3 if something could not be put back or looked at, 7
@@ -30,11 +30,18 @@ if a service that is meant belongs to somebody else.
 @click.argument("services", nargs=-1, metavar="[SERVICE]…", shell_complete=project.complete_services)
 @click.option("--all", "everyone", is_flag=True, help="Every session of the namespace, whoever has it.")
 @click.option("--evict", is_flag=True, help="Evict pods in which an ephemeral container of devloop stays.")
+@click.option("--keep-volumes", "keep", is_flag=True, help="Keep the claims of `persist:` and what is in them.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until the old pods are gone.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options.pass_settings
 def command(
-    settings: options.Settings, services: tuple[str, ...], everyone: bool, evict: bool, no_wait: bool, yes: bool
+    settings: options.Settings,
+    services: tuple[str, ...],
+    everyone: bool,
+    evict: bool,
+    keep: bool,
+    no_wait: bool,
+    yes: bool,
 ) -> int:
     """End the sessions."""
     if everyone and services:
@@ -44,7 +51,8 @@ def command(
         project.check_services(loaded, services)
         if not services:
             _stop(settings)
-    return asyncio.run(_Down(settings, loaded, services, everyone=everyone, evict=evict, wait=not no_wait).run(yes=yes))
+    down = _Down(settings, loaded, services, everyone=everyone, evict=evict, keep=keep, wait=not no_wait)
+    return asyncio.run(down.run(yes=yes))
 
 
 def _project(settings: options.Settings, *, everyone: bool) -> load.Project | None:
@@ -78,6 +86,7 @@ class _Down:
         *,
         everyone: bool,
         evict: bool,
+        keep: bool,
         wait: bool,
     ) -> None:
         self._settings = settings
@@ -85,6 +94,9 @@ class _Down:
         self._names = names
         self._everyone = everyone
         self._evict = evict
+        self._keep = keep
+        self._kept: list[str] = []
+        self._theirs: list[str] = []
         self._wait = wait
         self._done: list[str] = []
         self._problems: list[dict[str, str]] = []
@@ -99,14 +111,16 @@ class _Down:
             me = await leasing.whoami(api)
             wanted = self._workloads()
             found = await ending.survey(api, namespace, wanted, me, everyone=self._everyone)
-            if self._everyone and found.leases and not yes:
-                self._ask(found, namespace)
+            claimed = await self._claimed(api)
+            if self._everyone and not yes:
+                self._ask(found, claimed, namespace)
             for error in await ending.end(api, namespace, found, self._say):
                 self._trouble(error.message, error.hint)
             await self._sessions(api)
             if self._wait:
                 for name in await ending.settle(api, namespace, found):
                     self._say(f"pod {name} still has the agent; it goes with the rollout")
+            await self._claims(api, found, claimed, wanted, me)
             held = self._tell_others(found, wanted)
             await self._attached(api, found)
             proof = await ending.prove(api, namespace)
@@ -147,13 +161,57 @@ class _Down:
         for other in ended.others:
             self._say(f"session {other} stays; `devloop down --all` ends that as well")
 
-    def _ask(self, found: ending.Survey, namespace: str) -> None:
-        listed = ", ".join(f"{each.workload} ({each.owner.name})" for each in found.leases)
+    async def _claimed(self, api: client.Client) -> list[claims.Claim]:
+        """Return the claims of `persist:` that are there."""
+        from devloop.inject import claims
+
+        try:
+            return await claims.every(api, api.namespace)
+        except errors.ForbiddenError:
+            # Without this right none can have been made; the proof names it.
+            return []
+
+    async def _claims(
+        self,
+        api: client.Client,
+        found: ending.Survey,
+        there: list[claims.Claim],
+        wanted: list[str],
+        me: lease.Owner,
+    ) -> None:
+        """Delete the claims of `persist:`, after the pods that use them went, or say that they are kept."""
+        from devloop.inject import claims
+        from devloop.kube import workloads
+
+        meant = [str(workloads.parse(each)) for each in wanted]
+        ended = {each.session for each in found.leases}
+        going, others = claims.to_delete(there, meant, me, ended, everyone=self._everyone)
+        self._theirs = [each.name for each in others]
+        if self._keep:
+            self._kept = [each.name for each in going]
+            for name in self._kept:
+                self._say(f"the claim {name} is kept, with what is in it; `devloop down` deletes it")
+            return
+        try:
+            for each in going:
+                await claims.delete(api, api.namespace, each)
+                self._say(f"the claim {each.name} is deleted, with what was kept in it (--keep-volumes keeps it)")
+            if self._wait:
+                for name in await claims.until_gone(api, api.namespace, going):
+                    self._say(f"the claim {name} goes when no pod uses it any more")
+        except errors.ClusterError as error:
+            self._trouble(error.message, error.hint)
+
+    def _ask(self, found: ending.Survey, claimed: list[claims.Claim], namespace: str) -> None:
+        sessions = [f"{each.workload} ({each.owner.name})" for each in found.leases]
+        volumes = [f"{each.name} ({each.owner or 'nobody known'})" for each in claimed if not self._keep]
+        what = [f"end {len(sessions)} sessions in {namespace}: {', '.join(sessions)}"] if sessions else []
+        what += [f"delete {len(volumes)} claims with what is in them: {', '.join(volumes)}"] if volumes else []
+        if not what:
+            return
         if not sys.stdin.isatty():
-            raise errors.UsageError(
-                f"--all would end {len(found.leases)} sessions in {namespace}: {listed}", hint="confirm with --yes"
-            )
-        if not click.confirm(f"End {len(found.leases)} sessions in {namespace}: {listed}?", err=True):
+            raise errors.UsageError(f"--all would {'; and '.join(what)}", hint="confirm with --yes")
+        if not click.confirm(f"This will {'; and '.join(what)}. Go on?", err=True):
             raise errors.UsageError("nothing was ended")
 
     def _tell_others(self, found: ending.Survey, wanted: list[str]) -> bool:
@@ -174,17 +232,20 @@ class _Down:
         for each in found.attached:
             listed = ", ".join(each.containers)
             if not self._evict:
-                self._say(f"pod {each.pod} keeps the ephemeral container {listed} until it goes (--evict evicts it)")
+                self._say(
+                    f"pod {each.pod.name} keeps the ephemeral container {listed} until it goes (--evict evicts it)"
+                )
                 continue
             try:
                 await ending.evict(api, api.namespace, each)
             except errors.ClusterError as error:
                 self._trouble(error.message, error.hint)
             else:
-                self._say(f"pod {each.pod} is evicted, and with it {listed}")
+                self._say(f"pod {each.pod.name} is evicted, and with it {listed}")
 
     def _finish(self, found: ending.Survey, proof: ending.Proof, namespace: str, *, held: bool) -> int:
         theirs = {f"leases/{each.name}" for each in found.others}
+        theirs |= {f"persistentvolumeclaims/{each}" for each in (*self._theirs, *self._kept)}
         left = [each for each in proof.left if each not in theirs]
         for each in proof.unseen:
             self._trouble(f"could not be looked at: {each}", "")
@@ -203,6 +264,7 @@ class _Down:
             "ended": [each.workload for each in found.leases],
             "done": self._done,
             "problems": self._problems,
+            "kept": self._kept,
             "left": list(proof.left),
             "looked": list(proof.looked),
         }

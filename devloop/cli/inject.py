@@ -39,6 +39,12 @@ devloop inject -f deployment.yaml --uninject
 )
 @click.option("--agent-image", envvar="DEVLOOP_AGENT_IMAGE", metavar="IMAGE", help="The agent's image.")
 @click.option(
+    "--allow-dial",
+    multiple=True,
+    metavar="NAME|CIDR[:PORT]",
+    help="What may be connected to through the agent, besides the pod and its namespace; may be given several times.",
+)
+@click.option(
     "--kube-version",
     default="1.29",
     show_default=True,
@@ -54,6 +60,7 @@ def command(
     path: str,
     names: tuple[str, ...],
     agent_image: str | None,
+    allow_dial: tuple[str, ...],
     kube_version: str,
     uninject: bool,
     print_component: bool,
@@ -66,7 +73,7 @@ def command(
         raise errors.UsageError(
             "--uninject, --print-component and --print-helm exclude each other", hint="keep one of them"
         )
-    platform = _platform(agent_image, kube_version)
+    platform = _platform(agent_image, kube_version, allow_dial)
     shown = "<stdin>" if path == "-" else path
     text = _read(path)
     if uninject:
@@ -84,8 +91,15 @@ def command(
     return _finish(settings, done, shown)
 
 
-def _platform(agent_image: str | None, kube_version: str) -> request.Platform:
+def _platform(agent_image: str | None, kube_version: str, allow_dial: tuple[str, ...]) -> request.Platform:
+    from devloop.core import allowlist
     from devloop.podspec import names, request
+
+    for entry in allow_dial:
+        try:
+            allowlist.parse(entry)
+        except ValueError as error:
+            raise errors.UsageError(f"--allow-dial: {error}", hint=allowlist.HINT) from None
 
     try:
         version = request.KubeVersion.parse(kube_version)
@@ -93,7 +107,7 @@ def _platform(agent_image: str | None, kube_version: str) -> request.Platform:
         raise errors.UsageError(
             f"{kube_version!r} is no version of Kubernetes", hint="write --kube-version 1.29"
         ) from None
-    return request.Platform(agent_image or names.AGENT_IMAGE, version)
+    return request.Platform(agent_image or names.AGENT_IMAGE, version, allow_dial=allow_dial)
 
 
 def _read(path: str) -> str:

@@ -22,6 +22,9 @@ which everything is written down that undoes it. `devloop down` gives it back. W
 refused: there the agent belongs into the manifests (`devloop inject`).
 """
 
+# A patch that was asked for by itself has no watch whose silence could end it: no sweeper and no next start does.
+_UNTIL: Final = "until `devloop down` gives it back, and nothing else does"
+
 
 @click.command("install", cls=options.Verb, help=_HELP)
 @click.argument("services", nargs=-1, metavar="[SERVICE]…", shell_complete=project.complete_services)
@@ -106,7 +109,7 @@ def _tell(settings: options.Settings, name: str, asked: patch.Asked, done: patch
     if done.lease is None:
         line = f"{asked.reference} has the agent by its own manifests; nothing was changed"
     elif done.changed:
-        line = f"{asked.reference} is patched for {name}; `devloop down` gives it back"
+        line = f"{asked.reference} is patched for {name} {_UNTIL}"
     else:
-        line = f"{asked.reference} is patched for {name} already"
+        line = f"{asked.reference} is patched for {name} already, {_UNTIL}"
     output.human(settings, f"devloop: {line}")

@@ -35,8 +35,16 @@ VERBS: Final[dict[str, dict[str, str]]] = {
         "restart": "Restart an app in place.",
         "diff": "List where laptop and targets differ.",
         "pull": "Take over what the app made, now.",
+        "ports": "Show the forwarded ports; add and remove some.",
+        "proxy": "Reach names and addresses of the cluster through a proxy.",
         "wait": "Wait until somebody watches and everything is in sync.",
+        "logs": "Show what the services' containers print, and follow it.",
         "events": "Follow the event stream as JSON.",
+    },
+    "In the container": {
+        "exec": "Run a command where a service runs.",
+        "shell": "Open a shell there.",
+        "run": "Run a command here, with the container's variables.",
     },
     "In a cluster": {
         "inject": "Put the agent into manifests, or take it out.",

@@ -25,10 +25,17 @@ if TYPE_CHECKING:
 @click.option("--detach", is_flag=True, help="Go on in the background, once everything is in sync.")
 @click.option("--takeover", is_flag=True, help="Take the session over from another owner.")
 @click.option("--patch", "patching", is_flag=True, help="Patch the workloads, under a lease, while this watch runs.")
-@click.option("--attach", is_flag=True, help="Attach to the running pods by ephemeral containers (Kubernetes 1.25).")
+@click.option(
+    "--attach/--no-attach",
+    default=None,
+    help="Attach to the running pods by ephemeral containers (Kubernetes 1.25); by default only where no agent is"
+    " declared and no session can be had.",
+)
 @click.option(
     "--agent-image", envvar="DEVLOOP_AGENT_IMAGE", default="", metavar="IMAGE", help="The image for these two."
 )
+@click.option("--logs", "with_logs", is_flag=True, help="Show what the services' containers print, too.")
+@click.option("--hold", default="", metavar="TIME", help="How long connections to forwarded ports wait for a pod: 30s.")
 @click.option("--plain", is_flag=True, help="Print lines, also on a terminal.")
 @options.pass_settings
 def command(
@@ -38,8 +45,10 @@ def command(
     detach: bool,
     takeover: bool,
     patching: bool,
-    attach: bool,
+    attach: bool | None,
     agent_image: str,
+    with_logs: bool,
+    hold: str,
     plain: bool,
 ) -> int:
     """Keep the targets in sync with this project, reload the apps, show what they print.
@@ -52,14 +61,16 @@ def command(
         raise errors.UsageError("--patch and --attach exclude each other", hint="keep one of them")
     loaded = project.loaded(settings)
     _check(loaded, services)
-    way = "patch" if patching else "attach" if attach else "declared"
+    chosen = {None: app.Way.FIRST, True: app.Way.ATTACH, False: app.Way.DECLARED}[attach]
     asked = shells.Asked(
         services=services,
         once=once,
         takeover=takeover,
         plain=plain or settings.output == "json",
-        rung=app.Way(way),
+        rung=app.Way.PATCH if patching else chosen,
         agent_image=agent_image,
+        logs=with_logs,
+        hold=_checked(hold),
     )
     joined = shells.join(settings, loaded, asked)
     if joined is not None:
@@ -67,6 +78,18 @@ def command(
     if detach:
         return int(shells.detach(settings, loaded, asked))
     return int(shells.foreground(settings, loaded, asked))
+
+
+def _checked(hold: str) -> str:
+    """Return a duration as it was written, if it is one."""
+    from devloop.config import values
+
+    try:
+        if hold:
+            values.duration_s(hold)
+    except values.BadValue as bad:
+        raise errors.UsageError(f"--hold: {bad}", hint=bad.hint) from None
+    return hold
 
 
 def _check(loaded: load.Project, services: tuple[str, ...]) -> None:

@@ -17,8 +17,8 @@ import msgspec
 import devloop
 from devloop import errors
 from devloop.cli import options, output
-from devloop.config import load
-from devloop.daemon import app, bus, client, keyed
+from devloop.config import load, values
+from devloop.daemon import app, bus, client, keyed, podlogs
 from devloop.podspec import names
 from devloop.state import dirs
 from devloop.sync import events
@@ -44,14 +44,18 @@ class Asked(msgspec.Struct, frozen=True):
         plain: No live screen.
         rung: How the agent gets into pods.
         agent_image: The agent's image; empty for the published one.
+        logs: Show what the containers print.
+        hold: How long connections to forwarded ports wait for a pod, as it was written; empty for the project's.
     """
 
     services: tuple[str, ...]
     once: bool
     takeover: bool
     plain: bool
-    rung: app.Way = app.Way.DECLARED
+    rung: app.Way = app.Way.FIRST
     agent_image: str = ""
+    logs: bool = False
+    hold: str = ""
 
 
 def foreground(settings: options.Settings, project: load.Project, asked: Asked) -> errors.Exit:
@@ -69,6 +73,8 @@ async def _foreground(settings: options.Settings, project: load.Project, asked: 
         namespace=settings.namespace,
         rung=asked.rung,
         agent_image=asked.agent_image or names.AGENT_IMAGE,
+        logs=tuple(_log_reader(settings, project, asked)) if asked.logs else (),
+        hold_s=values.duration_s(asked.hold) if asked.hold else None,
     )
     daemon = app.Daemon(project.config, project.folder, wanted)
     screen = _screen(settings, asked, _acts(daemon))
@@ -120,7 +126,11 @@ def _acts(daemon: app.Daemon) -> Callable[[str], None]:
 
 async def _show(events_of: bus.Subscription, screen: view.View) -> None:
     async for event in events_of:
-        screen.show(event)
+        if bus.log_lines(event) and screen.is_threaded:
+            # A terminal that does not take what is printed holds up this view, and the sync goes on.
+            await asyncio.to_thread(screen.show, event)
+        else:
+            screen.show(event)
 
 
 def _screen(settings: options.Settings, asked: Asked, act: Callable[[str], None] | None = None) -> view.View:
@@ -146,8 +156,10 @@ def join(settings: options.Settings, project: load.Project, asked: Asked) -> err
     if asked.once:
         states = talker.ask("flush", {"services": asked.services}, timeout_s=60.0)
         return errors.Exit.OK if all(state == "in sync" for state in states.values()) else errors.Exit.PARTIAL
-    if asked.rung is not app.Way.DECLARED:
-        output.human(settings, f"how the agent gets in was decided by the watch that runs, not by --{asked.rung}")
+    for flag in _flags(asked.rung):
+        output.human(settings, f"how the agent gets in was decided by the watch that runs, not by {flag}")
+    if asked.logs:
+        output.human(settings, "whether logs are shown was decided by the watch that runs; see `devloop logs -f`")
     output.human(settings, "joining the devloop that watches this project; Ctrl-C leaves it running")
     joined = msgspec.structs.replace(asked, plain=True)
     screen = _screen(settings, joined)
@@ -180,18 +192,43 @@ def detach(settings: options.Settings, project: load.Project, asked: Asked) -> e
     return errors.Exit.OK if all(state == "in sync" for state in states.values()) else errors.Exit.PARTIAL
 
 
+def _log_reader(settings: options.Settings, project: load.Project, asked: Asked) -> list[str]:
+    """Return the command line of the process that reads logs for a watch; none where no service is in a cluster."""
+    services = project.config.services
+    there = [name for name in asked.services or services if services[name].target is None]
+    chosen = {
+        "--file": project.file,
+        "--kubeconfig": settings.kubeconfig,
+        "--context": settings.context,
+        "--namespace": settings.namespace,
+    }
+    return podlogs.command(_run(), there, chosen) if there else []
+
+
+def _run() -> list[str]:
+    return [sys.executable, "-P", "-c", _RUN, str(Path(devloop.__file__).resolve().parent.parent)]
+
+
 def _background(settings: options.Settings, project: load.Project, asked: Asked) -> list[str]:
     """Return the command line of the same watch as a process of its own."""
-    command = [sys.executable, "-P", "-c", _RUN, str(Path(devloop.__file__).resolve().parent.parent)]
-    command += ["watch", "--plain", "--file", project.file, *asked.services]
+    command = [*_run(), "watch", "--plain", "--file", project.file, *asked.services]
     if asked.takeover:
         command.append("--takeover")
-    if asked.rung is not app.Way.DECLARED:
-        command.append(f"--{asked.rung}")
+    command += _flags(asked.rung)
+    if asked.logs:
+        command.append("--logs")
     if asked.agent_image:
         command += ["--agent-image", asked.agent_image]
+    if asked.hold:
+        command += ["--hold", asked.hold]
     chosen = (("--kubeconfig", settings.kubeconfig), ("--context", settings.context), ("-n", settings.namespace))
     return command + [word for flag, value in chosen if value for word in (flag, value)]
+
+
+def _flags(rung: app.Way) -> list[str]:
+    """Return what asks for a way in on the command line."""
+    flags = {app.Way.DECLARED: "--no-attach", app.Way.ATTACH: "--attach", app.Way.PATCH: "--patch"}
+    return [flags[rung]] if rung in flags else []
 
 
 def _until_in_sync(talker: client.Client, process: subprocess.Popen[bytes], asked: Asked) -> dict[str, str]:

@@ -87,7 +87,7 @@ def _check_reload(at: Loc, service: model.Service) -> Iterator[Finding]:
 def _check_local_only(at: Loc, service: model.Service) -> Iterator[Finding]:
     if service.target is None:
         return
-    for key in ("container", "image", "run_as", "persist"):
+    for key in ("container", "image", "run_as", "persist", "persist_size"):
         if getattr(service, key):
             yield Finding((*at, key), f"{key} means nothing on a local target", "remove it, or name a workload", True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from devloop.config import model
-from devloop.podspec import request
+from devloop.podspec import names, request
 
 
 def request_of(name: str, service: model.Service) -> request.Service:
@@ -25,6 +25,7 @@ def request_of(name: str, service: model.Service) -> request.Service:
         image=service.image or "",
         probes=request.Probes(service.probes.value),
         persist=service.persist,
+        persist_size=service.persist_size or names.PERSIST_SIZE,
         user=int(user) if user else None,
         group=int(group) if group else None,
         grace_s=service.reload.grace_s,

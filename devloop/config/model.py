@@ -89,6 +89,7 @@ Pattern: TypeAlias = Annotated[str, *_typed(values.pattern, {"type": "string"})]
 Command: TypeAlias = Annotated[tuple[str, ...], *_typed(values.argv, {"anyOf": [_WORDS, _LINE]})]
 Seed: TypeAlias = Annotated[tuple[str, ...], *_typed(values.seed, {"anyOf": [_ALL_OR_NONE, _GLOBS]})]
 Signal: TypeAlias = Annotated[str, *_typed(values.signal_name, {"type": "string"})]
+Quantity: TypeAlias = Annotated[str, *_typed(values.quantity, {"type": ["string", "integer"]})]
 RunAs: TypeAlias = Annotated[str, *_typed(values.run_as, {"type": ["string", "integer"]})]
 PodPort: TypeAlias = Annotated[values.Forward, *_typed(values.pod_port, {"type": ["string", "integer"]})]
 ServicePort: TypeAlias = Annotated[values.Forward, *_typed(values.service_forward, {"type": "string"})]
@@ -328,6 +329,11 @@ class Service(Part):
         description="Folders in the container that outlive a restart of the pod.",
         examples=[["/app/node_modules"]],
     )
+    persist_size: Quantity | None = Field(
+        default=None,
+        description="How large the claim for `persist` is made; 5Gi by default.",
+        examples=["20Gi"],
+    )
     run_as: RunAs | None = Field(
         default=None,
         description="UID, or UID:GID, of the app, where the pod does not tell.",
@@ -430,6 +436,12 @@ class Config(Part):
         default=(),
         description="Other services of the namespace on localhost: NAME:PORT, LOCAL:NAME:PORT or NAME.NAMESPACE:PORT.",
         examples=[["postgres:5432"]],
+    )
+    hold_s: Seconds = Field(
+        default=30.0,
+        alias="hold",
+        description="How long a connection to a forwarded port waits while its pod is away, before it is reset.",
+        json_schema_extra={"default": "30s"},
     )
     argocd: Argocd | None = Field(default=None, description="The Argo CD environment of this project.")
     watch: Watch = Field(default=Watch(), description="How changes on the laptop are noticed.")

@@ -127,6 +127,17 @@ def run_as(value: object) -> str:
     return text
 
 
+_QUANTITY: Final = re.compile(r"(?=[0-9.]*[1-9])[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?")
+
+
+def quantity(value: object) -> str:
+    """Return how much storage, as Kubernetes writes it: `500Mi`, `5Gi`."""
+    text = _text(value)
+    if not _QUANTITY.fullmatch(text):
+        raise BadValue(f"{text!r} is no amount of storage", "write a number with Mi, Gi or Ti, such as 5Gi")
+    return text
+
+
 class Forward(msgspec.Struct, frozen=True):
     """A port on the laptop that leads somewhere.
 
@@ -143,6 +154,13 @@ class Forward(msgspec.Struct, frozen=True):
     local_first: int = 0
     local_last: int = 0
     bind: str = ""
+
+
+def local_told(forward: Forward) -> str:
+    """Return where a forward is on the laptop, as people write it: `localhost:8000`, `[::1]:8000-8010`."""
+    first, last = forward.local_first, forward.local_last
+    host = f"[{forward.bind}]" if ":" in forward.bind else forward.bind or "localhost"
+    return f"{host}:{first}" if first == last else f"{host}:{first}-{last}"
 
 
 _FORWARD: Final = re.compile(

@@ -21,14 +21,14 @@ import msgspec
 import devloop
 from devloop import errors
 from devloop.config import model
-from devloop.daemon import bus, control, keyed, local, logs, service
+from devloop.daemon import bus, control, forwards, keyed, local, logs, podlogs, service, ways
 from devloop.daemon.context import Context
 from devloop.proc import memory
 from devloop.state import basestore, dirs, identity, lock, trash
 from devloop.sync import events, status
 
 if TYPE_CHECKING:
-    from devloop.daemon import podwatch
+    from devloop.daemon import cluster, podwatch
 
 # Threads that wait for the interpreter are let in after this long; Python's 5 ms would show in every save.
 SWITCH_INTERVAL_S: Final = 0.0005
@@ -37,8 +37,10 @@ SWITCH_INTERVAL_S: Final = 0.0005
 class Way(enum.StrEnum):
     """How the agent gets into pods."""
 
+    FIRST = "first"
+    """By the first way that can be used and changes no workload: the manifests, the webhook, ephemeral containers."""
     DECLARED = "declared"
-    """By the manifests or the webhook."""
+    """By the manifests or the webhook alone."""
     PATCH = "patch"
     """By this watch, in the workloads' templates, under a lease."""
     ATTACH = "attach"
@@ -57,6 +59,8 @@ class Options(msgspec.Struct, frozen=True):
         namespace: The namespace; likewise.
         rung: How the agent gets into pods.
         agent_image: The agent's image, where this watch brings it.
+        logs: The command that prints what the containers do; empty where that is not shown.
+        hold_s: How long connections to forwarded ports wait for a pod; None for what the project says.
     """
 
     services: tuple[str, ...] = ()
@@ -65,8 +69,10 @@ class Options(msgspec.Struct, frozen=True):
     kubeconfig: str = ""
     context: str = ""
     namespace: str = ""
-    rung: Way = Way.DECLARED
+    rung: Way = Way.FIRST
     agent_image: str = ""
+    logs: tuple[str, ...] = ()
+    hold_s: float | None = None
 
 
 class Daemon:
@@ -94,6 +100,8 @@ class Daemon:
         self._was_in_sync = False
         self._paused = False
         self._pod_watches: dict[str, podwatch.PodWatch] = {}
+        self._cluster: cluster.Shared | None = None
+        self._forwards: forwards.Forwards | None = None
         self._group: asyncio.TaskGroup | None = None
 
     # ---- life -----------------------------------------------------------------------------------------------
@@ -127,12 +135,18 @@ class Daemon:
         async with asyncio.TaskGroup() as group:
             self._group = group
             started = asyncio.Event()
-            server = control.ControlServer(self._places.socket, self._handlers(), self.bus)
+            ports = self._forwards = self._make_forwards()
+            handlers = {**self._handlers(), **ports.handlers()}
+            server = control.ControlServer(self._places.socket, handlers, self.bus, {"proxy": ports.proxy_asked})
             tasks = [group.create_task(server.run(started))]
             await started.wait()
+            if not self._options.once:
+                tasks.append(group.create_task(ports.run()))
             on_started()
             tasks += [group.create_task(self._run_service(each)) for each in self._services.values()]
             tasks.append(group.create_task(self._follow_states(began_s)))
+            if self._options.logs and self._pod_watches:
+                tasks.append(group.create_task(podlogs.PodLogs(self._options.logs, self.bus.publish).run()))
             await self._stop.wait()
             self.bus.publish(events.Stopping(reason=self._stop_reason))
             self._group = None
@@ -157,25 +171,45 @@ class Daemon:
     def _follow_pods(self, some: Sequence[service.Service]) -> None:
         """Prepare to follow the pods of services that are in the cluster."""
         # Late: a project whose targets are all on this machine does not pay for the client.
-        from devloop.daemon import cluster, entrance, podwatch
-        from devloop.kube import config
+        from devloop.daemon import entrance, podwatch
 
-        asked = self._options
-        choice = config.Choice(
-            kubeconfig=asked.kubeconfig,
-            context=asked.context or self.config.context or "",
-            namespace=asked.namespace,
-            project_context=self.config.context or "",
-            project_namespace=self.config.namespace or "",
-        )
-        shared = cluster.Shared(choice)
-        ways = entrance.Entrance(self.config, dirs.project_id(self.folder), asked, self.bus.publish)
-        ways.begin([each.spec for each in some])
+        asked, shared = self._options, self._shared_cluster()
+        entry = entrance.Entrance(self.config, dirs.project_id(self.folder), asked, self.bus.publish)
+        entry.begin([each.spec for each in some])
         for each in some:
             publish = self.bus.publisher(each.name)
             self._pod_watches[each.name] = podwatch.PodWatch(
-                each.spec, shared.client, each, publish, ways.rung(each.name, each.spec, publish), once=asked.once
+                each.spec, shared.client, each, publish, entry.rung(each.name, each.spec, publish), once=asked.once
             )
+
+    def _shared_cluster(self) -> cluster.Shared:
+        from devloop.daemon import cluster
+        from devloop.kube import config
+
+        if self._cluster is None:
+            asked = self._options
+            choice = config.Choice(
+                kubeconfig=asked.kubeconfig,
+                context=asked.context or self.config.context or "",
+                namespace=asked.namespace,
+                project_context=self.config.context or "",
+                project_namespace=self.config.namespace or "",
+            )
+            self._cluster = cluster.Shared(choice)
+        return self._cluster
+
+    def _make_forwards(self) -> forwards.Forwards:
+        connect = self._connect if self._pod_watches or self.config.forwards else None
+        current = {name: each.current for name, each in self._pod_watches.items()}
+        paths = ways.Ways(self._services, current)
+        return forwards.Forwards(
+            self.config, self._services, paths, self.bus.publish, connect, hold_s=self._options.hold_s
+        )
+
+    def _connect(self, on_change: Callable[[], None]) -> contextlib.AbstractAsyncContextManager[ways.Cluster]:
+        from devloop.daemon import kubeways
+
+        return kubeways.connected(self._shared_cluster().client, on_change)
 
     def _chosen(self) -> Mapping[str, model.Service]:
         unknown = [name for name in self._options.services if name not in self.config.services]
@@ -185,7 +219,7 @@ class Daemon:
                 hint=f"its services are {', '.join(self.config.services) or 'none'}",
                 code="DL0101",
             )
-        if not self.config.services:
+        if not self.config.services and (self._options.once or not self.config.forwards):
             raise errors.ConfigError("no services to watch", hint="add one under `services:`", code="DL0210")
         return {
             name: spec
@@ -308,6 +342,7 @@ class Daemon:
             started=self._started_s,
             paused=self._paused,
             services=tuple(each.snapshot() for each in self._services.values()),
+            forwards=self._forwards.rows() if self._forwards is not None else (),
         )
 
     async def _status(self, args: Mapping[str, Any]) -> Any:
@@ -349,6 +384,8 @@ class Daemon:
 
     def _note_change(self) -> None:
         self._changed.set()
+        if self._forwards is not None:
+            self._forwards.look()
         for waiter in self._waiters:
             waiter.set()
 

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from devloop import errors
+from devloop.core import backoff
 from devloop.daemon import rungs, spawning
 from devloop.inject import attach, attaching
 from devloop.kube import client
 from devloop.podspec import request
 from devloop.sync import events
 
-# How long after an agent that ended by itself, or a cluster that does not answer, the next try comes.
+# How long after an agent that ended by itself, or a cluster that does not take one, the next try comes; the longest of
+# the growing waits, because what a policy forbids is only mended by a person.
 AGAIN_S: Final = 1.0
+LONGEST_S: Final = 15.0
 
 # Codes of what no second try mends: the pod or the service has to change.
 _FINAL: Final = frozenset({attach.CODE, "DL0802", "DL0803", "DL0805", "DL0806"})
@@ -52,6 +55,7 @@ class Attached:
         self._busy: set[str] = set()
         self._given_up: set[str] = set()
         self._told: set[str] = set()
+        self._delays: dict[str, Iterator[float]] = {}
         self._do: Callable[[str, attach.Step], None] = lambda uid, step: None
 
     @contextlib.asynccontextmanager
@@ -90,7 +94,7 @@ class Attached:
     def look(self, there: Iterable[Mapping[str, Any]]) -> None:
         """Attach where an agent is missing."""
         self._there = {str((raw.get("metadata") or {}).get("uid", "")): raw for raw in there}
-        for kept in (self._had, self._busy, self._given_up):
+        for kept in (self._had, self._busy, self._given_up, self._delays):
             for uid in [uid for uid in kept if uid not in self._there]:
                 kept.pop(uid) if isinstance(kept, dict) else kept.discard(uid)
         for uid in self._there:
@@ -104,7 +108,7 @@ class Attached:
         if not isinstance(app, str):
             self._give_up(uid, f"pod {_name(raw)}: {app.message}", app.hint, app.code)
             return
-        step = attach.decide(raw, app, self._had.get(uid, attach.History()))
+        step = attach.decide(raw, app, self._had.get(uid, attach.History()), self._image)
         if step.act is attach.Act.ADD:
             self._do(uid, step)
         elif step.act is attach.Act.GIVE_UP:
@@ -132,14 +136,18 @@ class Attached:
                 self._give_up(uid, error.message, error.hint, error.error_code)
             else:
                 self._say_once(events.Level.WARNING, error.message, error.hint, error.error_code)
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(next(self._delays_of(uid)))
         else:
+            self._delays.pop(uid, None)
             self._had[uid] = msgspec.structs.replace(step.history, number=step.number)
             message = f"attached to pod {_name(raw)} as {who}; it stays until the pod goes"
             self._publish(events.Notice(level=events.Level.INFO, message=message))
         finally:
             self._busy.discard(uid)
         self._see(uid)
+
+    def _delays_of(self, uid: str) -> Iterator[float]:
+        return self._delays.setdefault(uid, backoff.delays(first_s=AGAIN_S, longest_s=LONGEST_S))
 
     def _give_up(self, uid: str, message: str, hint: str, code: str) -> None:
         self._given_up.add(uid)

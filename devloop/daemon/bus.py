@@ -20,6 +20,9 @@ from devloop.sync import events
 QUEUE_EVENTS: Final = 2000
 RECENT_EVENTS: Final = 200
 
+# Lines of pods' logs that a view may lag behind: a second of a flood, a megabyte or so.
+QUEUE_LOG_LINES: Final = 10_000
+
 
 class Subscription:
     """One view's queue of events. Iterate it; it ends when the bus is closed."""
@@ -28,6 +31,7 @@ class Subscription:
         self._queue: deque[events.Event] = deque(recent)
         self._wake = asyncio.Event()
         self._ended = False
+        self._log_lines = 0
         self.lost = 0
         if self._queue:
             self._wake.set()
@@ -37,6 +41,9 @@ class Subscription:
         if len(self._queue) >= QUEUE_EVENTS:
             self._drop_one()
         self._queue.append(event)
+        self._log_lines += log_lines(event)
+        while self._log_lines > QUEUE_LOG_LINES:
+            self._drop_log()
         self._wake.set()
 
     def end(self) -> None:
@@ -48,6 +55,7 @@ class Subscription:
         while True:
             while self._queue:
                 event = self._queue.popleft()
+                self._log_lines -= log_lines(event)
                 if self.lost and isinstance(event, events.Output):
                     event = msgspec.structs.replace(event, dropped=event.dropped + self.lost)
                     self.lost = 0
@@ -61,9 +69,23 @@ class Subscription:
         for index, event in enumerate(self._queue):
             if isinstance(event, events.Output):
                 self.lost += len(event.lines)
+                self._log_lines -= log_lines(event)
                 del self._queue[index]
                 return
         self._queue.popleft()
+
+    def _drop_log(self) -> None:
+        """Drop the oldest lines of a log; there are some."""
+        index = next(index for index, event in enumerate(self._queue) if log_lines(event))
+        event = self._queue[index]
+        self.lost += log_lines(event)
+        self._log_lines -= log_lines(event)
+        del self._queue[index]
+
+
+def log_lines(event: events.Event) -> int:
+    """Return how many lines of a pod's log an event brings: 0 for all that this process has not read from there."""
+    return len(event.lines) if isinstance(event, events.Output) and event.pod else 0
 
 
 class Bus:
@@ -77,7 +99,9 @@ class Bus:
     def publish(self, event: events.Event) -> None:
         """Give an event to every view, stamped with the time."""
         stamped = msgspec.structs.replace(event, time=time.time())
-        self._recent.append(stamped)
+        if not log_lines(stamped):
+            # Whoever joins late wants to know how things stand; `devloop logs` has the lines.
+            self._recent.append(stamped)
         for subscription in self._subscriptions:
             subscription.offer(stamped)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from devloop import errors
@@ -85,6 +85,33 @@ class Client:
                 for line in stream:
                     if line.endswith(b"\n"):
                         yield line.rstrip(b"\n")
+
+    @contextlib.contextmanager
+    def hold(self, verb: str, args: dict[str, Any] | None = None) -> Iterator[tuple[Any, Callable[[], None]]]:
+        """Have the watching process keep something up as long as the block runs.
+
+        Args:
+            verb: What.
+            args: Its arguments.
+
+        Yields:
+            The result, and what waits until the watching process ends.
+
+        Raises:
+            NotWatchingError: Nobody is watching.
+            RemoteError: The answer is an error.
+        """
+        connection = self._connect(10.0)
+        with connection, connection.makefile("rwb") as stream:
+            result = self._request(stream, verb, args)
+            connection.settimeout(None)
+
+            def until_end() -> None:
+                with contextlib.suppress(OSError):
+                    while stream.read(1):
+                        pass
+
+            yield result, until_end
 
     def _connect(self, timeout_s: float) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

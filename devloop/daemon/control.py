@@ -2,7 +2,7 @@
 
 A unix socket in the runtime folder, mode 0600. A request is one line of JSON, `{"v": 1, "verb": …, "args": {…}}`; the
 answer is one line, `{"ok": true, "result": …}` or `{"ok": false, "error": {…}}`; `events` goes on with one event a
-line until either side hangs up. The client is `devloop.daemon.client`.
+line until either side hangs up, and what is held (`proxy`) is there until then. The client is `devloop.daemon.client`.
 """
 
 from __future__ import annotations
@@ -61,6 +61,9 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=False):
 
 Handler = Callable[[Mapping[str, Any]], Awaitable[Any]]
 
+Holder = Callable[[Mapping[str, Any]], contextlib.AbstractAsyncContextManager[Any]]
+"""Answers with what its block is given, and keeps it up until the client hangs up."""
+
 
 class ControlServer:
     """Serves the control socket.
@@ -69,11 +72,19 @@ class ControlServer:
         path: The socket; its folder is 0700 and ours.
         handlers: What answers each verb.
         event_bus: What `events` follows.
+        holders: What is held for as long as a client stays, by verb.
     """
 
-    def __init__(self, path: str, handlers: Mapping[str, Handler], event_bus: bus.Bus) -> None:
+    def __init__(
+        self,
+        path: str,
+        handlers: Mapping[str, Handler],
+        event_bus: bus.Bus,
+        holders: Mapping[str, Holder] | None = None,
+    ) -> None:
         self._path = path
         self._handlers = handlers
+        self._holders = holders or {}
         self._bus = event_bus
         self._clients = 0
         self._stopping = False
@@ -143,6 +154,10 @@ class ControlServer:
         if request.verb == "events":
             await self._follow(request.args, reader, writer)
             return
+        holder = self._holders.get(request.verb)
+        if holder is not None and request.v == VERSION:
+            await _hold(holder, request.args, reader, writer)
+            return
         await _write(writer, await self._answer(request))
 
     async def _answer(self, request: Request) -> Answer:
@@ -173,6 +188,20 @@ class ControlServer:
                 leaving.cancel()
         finally:
             self._bus.unsubscribe(subscription)
+
+
+async def _hold(
+    holder: Holder, args: Mapping[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    failed: errors.DevloopError | None = None
+    try:
+        async with holder(args) as result:
+            await _write(writer, Answer(True, result))
+            await _wait_for_end(reader)
+    except errors.DevloopError as error:
+        failed = error
+    if failed is not None:
+        await _write(writer, Answer(False, error=failure(failed)))
 
 
 async def _send_events(subscription: bus.Subscription, writer: asyncio.StreamWriter) -> None:

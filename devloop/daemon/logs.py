@@ -51,7 +51,8 @@ class EventLog:
             filled, ended = asyncio.Event(), asyncio.Event()
             group.create_task(self._write_on(waiting, filled, ended))
             async for event in subscription:
-                if not self.trouble:
+                # What the cluster keeps is not kept again: it would push out all that happened.
+                if not self.trouble and not bus.log_lines(event):
                     waiting.append(events.to_json(event) + b"\n")
                     filled.set()
             ended.set()

@@ -16,7 +16,7 @@ from devloop.daemon import aftermath
 from devloop.kube import client, execute, pods, portforward
 from devloop.podspec import names
 from devloop.transport import dial
-from devloop.wire import websocket
+from devloop.wire import driver
 
 # Where the agent of an injected pod listens, on the pod's loopback.
 PORT: Final = 7460
@@ -78,7 +78,7 @@ class PodTarget:
         return self._pod
 
     @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator[tuple[websocket.WebSocket, bytes]]:
+    async def open(self) -> AsyncIterator[tuple[driver.Connection, bytes]]:
         """Wait until the agent runs, read its key and connect to it.
 
         Yields:
@@ -92,7 +92,7 @@ class PodTarget:
         try:
             key = await self._key()
             async with portforward.forward(self._api, self._namespace, self.name, PORT) as forward:
-                connection = await dial.over(forward.take(), f"pod {self.name}")
+                connection = await dial.over(forward, f"pod {self.name}")
                 self._was_open = True
                 yield connection, key
         except errors.ClusterError as error:
@@ -114,22 +114,12 @@ class PodTarget:
             ClusterError: It cannot be run.
             UsageError: Nobody says which container is the app's.
         """
-        where = execute.Where(self._namespace, self.name, self._app_container())
+        where = execute.Where(self._namespace, self.name, pods.app_of(self._pod, self._app))
         set_ = [f"{name}={value}" for name, value in env.items()]
         # Exec has no working folder and no variables of its own.
         words = ["sh", "-c", 'cd "$0" && exec "$@"', cwd, *(["env", *set_] if set_ else []), *argv]
         ran = await execute.run(self._api, where, words, timeout_s=timeout_s)
         return aftermath.Ran(ran.status, ran.stdout, ran.stderr)
-
-    def _app_container(self) -> str:
-        names = [each.name for each in self._pod.containers]
-        if self._app in names or (not self._app and len(names) == 1):
-            return self._app or names[0]
-        raise errors.UsageError(
-            f"which container of {self.name} is the app's: {', '.join(names)}?",
-            hint="add `container: NAME` to the service",
-            code="DL0802",
-        )
 
     async def _until_usable(self) -> None:
         try:

@@ -18,7 +18,7 @@ import msgspec
 
 from devloop import errors
 from devloop.config import model
-from devloop.daemon import podtarget, podtrouble, replica, rungs
+from devloop.daemon import podtarget, podtrouble, replica, rungs, workloadwatch
 from devloop.kube import access, client, paths, pods, watch, workloads
 from devloop.sync import events
 
@@ -33,14 +33,13 @@ RIGHTS: Final = (
     ("create", "portforward", 35),
 )
 
-_OVER: Final = frozenset({"Succeeded", "Failed"})
-
 # How often it is looked why there is nobody to sync to: what an event tells comes a moment after the state.
 LOOK_S: Final = 2.0
 # How long a watch that is to end by itself waits for a pod with an agent, such as one that a rollout is just making.
 GIVE_UP_S: Final = 15.0
 
-# Between a pod that is gone and its successor: it is news that there is none only where that lasts.
+# Between a pod that is gone and its successor, or a pod and the agent that is attached to it: it is news that there is
+# none only where that lasts.
 GAP_S: Final = 1.0
 # An app that crashes is told of once, and again only if it did not crash for so long.
 CALM_S: Final = 60.0
@@ -93,7 +92,7 @@ def decide(there: Iterable[pods.Pod], had: Mapping[str, str]) -> Change:
         there: The service's pods.
         had: The replicas that there are: the pod's uid by its name.
     """
-    living = [pod for pod in there if not pod.terminating and pod.phase not in _OVER]
+    living = [pod for pod in there if not pod.terminating and pod.phase not in pods.OVER]
     wanted = {pod.name: pod for pod in living if pod.agent.phase is not pods.Phase.ABSENT}
     gone = tuple(name for name, uid in had.items() if name not in wanted or wanted[name].uid != uid)
     fresh = tuple(pod for name, pod in wanted.items() if name not in had or name in gone)
@@ -134,8 +133,13 @@ class PodWatch:
         self._once = once
         self._told = ""
         self._seen = asyncio.Event()
+        self._busy = asyncio.Lock()
         self._had_some = False
         self._calm_since_s: dict[str, float] = {}
+
+    def current(self) -> list[pods.Pod]:
+        """Return the pods that there are now; none before the first look, and after the end."""
+        return list(self._pods.values())
 
     async def run(self) -> None:
         """Follow the pods until cancelled.
@@ -149,7 +153,35 @@ class PodWatch:
             await _check_rights(api, namespace)
             wanted = await self._resolve(api, namespace)
             async with self._rung.held(api, namespace):
-                await self._watch(api, namespace, wanted)
+                try:
+                    while True:
+                        wanted = await self._watch_until_another(api, namespace, wanted)
+                        which = wanted.label_selector or wanted.field_selector
+                        message = f"{self._spec.workload} means other pods than before: {which}; they are followed now"
+                        self._say(events.Notice(level=events.Level.WARNING, message=message))
+                finally:
+                    self._pods.clear()
+
+    async def _watch_until_another(
+        self, api: client.Client, namespace: str, wanted: workloads.Wanted
+    ) -> workloads.Wanted:
+        """Follow pods until the workload means others, and return those."""
+        failed: errors.DevloopError | None = None
+        another = wanted
+        try:
+            async with asyncio.TaskGroup() as group:
+                following = group.create_task(self._watch(api, namespace, wanted))
+                another = await workloadwatch.until_another(
+                    api, namespace, wanted.reference, wanted, self._meant, lambda error: self._say(_notice(error))
+                )
+                # Not amid a change of the replicas: what is half done would stay so.
+                async with self._busy:
+                    following.cancel()
+        except* errors.DevloopError as several:
+            failed = errors.first(several)
+        if failed is not None:
+            raise failed
+        return another
 
     async def _watch(self, api: client.Client, namespace: str, wanted: workloads.Wanted) -> None:
         query = {"labelSelector": wanted.label_selector, "fieldSelector": wanted.field_selector}
@@ -172,8 +204,15 @@ class PodWatch:
     async def _resolve(self, api: client.Client, namespace: str) -> workloads.Wanted:
         if self._spec.workload is None:
             return workloads.of_labels(self._spec.selector or {})
+        return self._meant(await api.find(workloads.parse(str(self._spec.workload)).path(namespace)))
+
+    def _meant(self, raw: client.Object) -> workloads.Wanted:
+        """Return the pods that the service's workload means.
+
+        Raises:
+            ClusterError: It selects nothing, or its pods have no such container.
+        """
         reference = workloads.parse(str(self._spec.workload))
-        raw = await api.find(reference.path(namespace))
         _check_container(raw, self._spec.container or "", str(reference))
         return workloads.of_workload(reference, raw)
 
@@ -205,6 +244,12 @@ class PodWatch:
         return True
 
     async def _follow(self, api: client.Client, namespace: str) -> None:
+        async with self._busy:
+            await self._adjust(api, namespace)
+        self._tell_crashes(asyncio.get_running_loop().time())
+        self._seen.set()
+
+    async def _adjust(self, api: client.Client, namespace: str) -> None:
         for pod in self._pods.values():
             target = self._targets.get(pod.name)
             if target is not None and target.uid == pod.uid:
@@ -217,8 +262,6 @@ class PodWatch:
             target = self._targets[pod.name] = podtarget.PodTarget(api, namespace, pod, self._spec.container or "")
             self._owner.add_replica(target)
         self._owner.set_pods(change.states)
-        self._tell_crashes(asyncio.get_running_loop().time())
-        self._seen.set()
 
     def _tell_crashes(self, now_s: float) -> None:
         """Say which apps end again and again: between two ends they run, and that is no news."""
@@ -242,7 +285,7 @@ class PodWatch:
         await self._seen.wait()
         since_s = loop.time()
         while True:
-            if self._had_some and not self._pods:
+            if self._may_pass:
                 await asyncio.sleep(GAP_S)
             self._had_some = bool(self._pods)
             self._seen.clear()
@@ -259,6 +302,13 @@ class PodWatch:
                 async with asyncio.timeout(None if trouble is None else LOOK_S):
                     await self._seen.wait()
 
+    @property
+    def _may_pass(self) -> bool:
+        """That there is nobody to sync to may be a matter of a moment."""
+        if not self._pods:
+            return self._had_some
+        return not self._targets and not self._told
+
     async def _trouble(self, api: client.Client, namespace: str) -> tuple[errors.ClusterError | None, bool]:
         """Return why nobody can be synced to, None where somebody can; and whether only a person can change that."""
         change = decide(self._pods.values(), {name: target.uid for name, target in self._targets.items()})
@@ -266,7 +316,8 @@ class PodWatch:
         some = [target.pod for target in self._targets.values()]
         for pod in some:
             if pod.blocked:
-                return await _blocked(api, namespace, pod), True
+                # One that was attached is followed by another where the rung has a better image.
+                return await _blocked(api, namespace, pod), not pods.agent_number(pod.agent.name)
         for pod in some:
             if pod.is_stranded:
                 hint = f"`kubectl describe pod {pod.name}` and `kubectl logs {pod.name} -c {pod.agent.name}` tell more"
@@ -276,8 +327,8 @@ class PodWatch:
         if change.stragglers:
             first = ", ".join(f"{name} ({why})" for name, why in list(change.stragglers.items())[:3])
             hint = (
-                "add it to the manifests with `devloop inject`, or let the watch bring it: --patch or --attach; "
-                "`devloop doctor` tells what is in the way"
+                "add it to the manifests with `devloop inject`, or let the watch bring it with --patch; "
+                "`devloop doctor` tells what is in the way of the others"
             )
             return errors.ClusterError(f"no pod of {whose} has an agent: {first}", hint=hint, code=NOBODY_CODE), False
         leaving = [pod.name for pod in self._pods.values() if pod.terminating]
@@ -348,6 +399,8 @@ async def _blocked(api: client.Client, namespace: str, pod: pods.Pod) -> errors.
     hint = f"`kubectl describe pod {pod.name}` tells more"
     if "Image" in pod.blocked:
         hint = "check the image's name and tag, and whether the cluster may pull it (imagePullSecrets)"
+        if pods.agent_number(pod.agent.name) and pod.blocked.startswith(pod.agent.name):
+            hint = f"{hint}; another one is named by --agent-image or DEVLOOP_AGENT_IMAGE"
     return errors.ClusterError(f"{pod.name} does not start: {pod.blocked}{told}", hint=hint, code=BLOCKED_CODE)
 
 

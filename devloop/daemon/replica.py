@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 from devloop import errors
 from devloop.core import paths, problem, tree
-from devloop.daemon import aftermath, claim, manifest, redial, requests, spawning, telling
+from devloop.daemon import aftermath, claim, manifest, redial, requests, spawning, telling, tunnel
 from devloop.protocol import laptop, messages, session, version
 from devloop.sync import commands, engine, events, sender
-from devloop.wire import driver, websocket
+from devloop.wire import driver
 
 
 class Target(Protocol):
@@ -36,7 +36,7 @@ class Target(Protocol):
     def container(self) -> aftermath.Container | None:
         """The app's container; None where it never is needed."""
 
-    def open(self) -> contextlib.AbstractAsyncContextManager[tuple[websocket.WebSocket, bytes]]:
+    def open(self) -> contextlib.AbstractAsyncContextManager[tuple[driver.Connection, bytes]]:
         """Open a connection, with the agent's key."""
 
 
@@ -85,6 +85,7 @@ class Replica:
         self.app: events.AppChanged | None = None
         self.findings: dict[int, messages.Findings] = {}
         self.fatal: errors.DevloopError | None = None
+        self.tunnel = tunnel.Tunnel()
         self._target = target
         self._claimant = claimant
         self._brain = brain
@@ -133,6 +134,7 @@ class Replica:
                 self._driver = self._sender = self._group = None
                 self._carry_out(self._brain.closed(self.name))
                 self._requests.close()
+                self.tunnel.close()
 
     async def _run_link(self, link: driver.Driver) -> None:
         try:
@@ -142,10 +144,14 @@ class Replica:
         raise self._refusal or errors.LinkError("the agent closed the link")
 
     def _on_event(self, event: session.Event) -> None:
+        if self.tunnel.take(event):
+            return
         match event:
             case messages.AgentHello():
                 self._claim(event)
             case session.Opened():
+                assert self._driver is not None and self._group is not None
+                self.tunnel.open(self._driver, self._group, event.features)
                 self._spawn(self._opened(event.features))
             case messages.Ack():
                 self._acked(event)

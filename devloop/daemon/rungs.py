@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from typing import Any, Protocol, TypeAlias
 
 from devloop.inject import leftovers
 from devloop.kube import client
 from devloop.sync import events
+
+Also: TypeAlias = Callable[[client.Client, str, Callable[[str], None]], Awaitable[None]]
 
 
 class Rung(Protocol):
@@ -33,9 +35,14 @@ class Leftovers:
         project: What the laptop calls the project's folder.
         keep: Workloads that this watch patches itself.
         publish: Where events go.
+        also: What else is given back then, whatever project it is of; takes the cluster, the namespace, and where
+            lines go.
     """
 
-    def __init__(self, project: str, keep: Collection[str], publish: Callable[[events.Event], None]) -> None:
+    def __init__(
+        self, project: str, keep: Collection[str], publish: Callable[[events.Event], None], also: Also | None = None
+    ) -> None:
+        self._also = also
         self._project = project
         self._keep = keep
         self._publish = publish
@@ -51,6 +58,8 @@ class Leftovers:
         async with self._lock:
             if not self._done:
                 await leftovers.give_back(api, namespace, self._project, self._keep, self._say)
+                if self._also is not None:
+                    await self._also(api, namespace, self._say)
                 self._done = True
 
     def _say(self, line: str) -> None:

@@ -213,8 +213,9 @@ class Service:
     def _send(self, one: replica.Replica, batch: commands.Batch) -> None:
         """Send a batch. What it means for the laptop is done once, however many replicas the same change goes to."""
         is_first = one is self._fleet.first()
-        self._announcer.started(batch, again=not is_first)
+        # Sent before it is told: views write their lines while the batch is being read.
         one.send(batch)
+        self._announcer.started(batch, again=not is_first)
         for hook in self._hooks.laptop(batch.ops) if is_first else ():
             self._spawn(commandline.run(hook.name, hook.argv, hook.cwd, hook.timeout_s, self._publish))
 

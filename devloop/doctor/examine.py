@@ -6,14 +6,14 @@ The cluster is looked at only where a service is in one, and `devloop.kube` is i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from devloop import errors
 from devloop.config import load, model
-from devloop.doctor import argocd, checks, facts, look_machine, report, rungs, workload
+from devloop.doctor import argocd, checks, facts, look_machine, report, rungs, sessions, workload
 
 if TYPE_CHECKING:
     from devloop.kube import config
@@ -53,7 +53,7 @@ async def examine(project: load.Project, asked: Asked) -> report.Report:
     verdicts: dict[str, tuple[report.Verdict, ...]] = {}
     if there is not None:
         cluster, found = there.result()
-        lines += checks.cluster(cluster)
+        lines += [*checks.cluster(cluster), *sessions.webhook(cluster.webhook)]
         lines += argocd.check(cluster.argocd) if cluster.argocd is not None else ()
         verdicts = {name: rungs.verdicts(each, cluster) for name, each in found.items() if each.error is None}
     for name, spec in chosen.items():
@@ -73,7 +73,7 @@ async def _cluster(
 ) -> tuple[facts.Cluster, Mapping[str, facts.Workload]]:
     """Return the facts of the cluster, and of the services in it as far as it answers."""
     from devloop.daemon import cluster
-    from devloop.doctor import look_argocd, look_cluster, look_pods
+    from devloop.doctor import look_argocd, look_cluster, look_pods, look_webhook
     from devloop.kube import config
 
     choice = _choice(project, asked)
@@ -87,15 +87,19 @@ async def _cluster(
             seen = await look_cluster.server(api)
             if not isinstance(seen, facts.Server):
                 return facts.Cluster(way=way, server=seen), {}
-            specs: Sequence[model.Service] = [*services.values()]
+            whole = await look_cluster.look(api, way, seen, [*services.values()])
+            asks = rungs.may_ask_for_sessions(whole)
             async with asyncio.TaskGroup() as group:
-                whole = group.create_task(look_cluster.look(api, way, seen, specs))
+                hook = group.create_task(look_webhook.look(api)) if asks else None
                 argo = group.create_task(look_argocd.look(api, project.argocd))
                 each = {
-                    name: group.create_task(look_pods.look(api, name, spec, seen)) for name, spec in services.items()
+                    name: group.create_task(look_pods.look(api, name, spec, seen, sessions=asks))
+                    for name, spec in services.items()
                 }
-            looked = msgspec.structs.replace(whole.result(), argocd=argo.result())
-            return looked, {name: task.result() for name, task in each.items()}
+            whole = msgspec.structs.replace(whole, argocd=argo.result())
+            if hook is not None:
+                whole = msgspec.structs.replace(whole, webhook=hook.result())
+            return whole, {name: task.result() for name, task in each.items()}
     except errors.DevloopError as error:
         return facts.Cluster(way=way, server=error), {}
 

@@ -107,6 +107,40 @@ class Right(msgspec.Struct, frozen=True):
     allowed: Maybe[bool]
 
 
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """The MutatingWebhookConfiguration of devloop's chart, as its text tells it.
+
+    Attributes:
+        name: Its name.
+        service: The webhook's Service, as NAMESPACE/NAME.
+        pods_policy: What becomes of a pod where the webhook is away: `Ignore`, as the chart has it, or `Fail`.
+        sessions_policy: Likewise of a session; the chart has `Fail`.
+        bundles: How many of its webhooks have an authority by which the API server can trust them.
+        hooks: How many webhooks it has.
+        ready: How many pods answer for the Service.
+    """
+
+    name: str
+    service: str
+    pods_policy: str
+    sessions_policy: str
+    bundles: int
+    hooks: int
+    ready: Maybe[int] = Unknown("not asked")
+
+
+class Webhook(msgspec.Struct, frozen=True, kw_only=True):
+    """The admission webhook, as far as it could be seen.
+
+    Attributes:
+        author: Whom it made the author of a session that was only tried; empty where nobody looked at it.
+        configuration: What is configured; None where nothing is.
+    """
+
+    author: Maybe[str] | errors.DevloopError
+    configuration: Maybe[Configuration | None] = Unknown("not asked")
+
+
 class Home(msgspec.Struct, frozen=True):
     """A namespace that may hold Applications, and what the user may do to those there.
 
@@ -147,6 +181,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
         server: The API server, or why it does not answer; what follows is empty then.
         namespace_labels: The namespace's labels, or why they cannot be read.
         chart: Whether the custom resource DevSession is there, which Ops install with the chart.
+        webhook: What answers for sessions; None where it is not there, or not for this user.
         base: The rights that every rung needs.
         rungs: The rights that a rung needs besides, by its name.
         argocd: Argo CD; None where it was not looked for.
@@ -156,6 +191,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     server: Server | errors.DevloopError | Unknown = Unknown("not asked")
     namespace_labels: Maybe[dict[str, str]] | errors.DevloopError = Unknown("not asked")
     chart: Maybe[bool] = Unknown("not asked")
+    webhook: Webhook | None = None
     base: tuple[Right, ...] = ()
     rungs: dict[str, tuple[Right, ...]] = {}
     argocd: Argocd | None = None
@@ -257,6 +293,42 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     obstacles: tuple[Obstacle, ...] = ()
 
 
+class Budget(msgspec.Struct, frozen=True):
+    """A PodDisruptionBudget.
+
+    Attributes:
+        name: Its name.
+        allowed: How many pods may be evicted now.
+        needs: How many have to be healthy.
+        healthy: How many are.
+    """
+
+    name: str
+    allowed: int
+    needs: int = 0
+    healthy: int = 0
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the pods that were made while there is a DevSession for their workload.
+
+    Attributes:
+        name: The session's.
+        owner: Whose it is, for people.
+        injected: Pods that it brought the agent into.
+        passed: Pods that the webhook let through without, each with the reason.
+        stray: Pods that were made after it and that the webhook never saw.
+        tried: What a further pod would come with: empty for the agent, else why it would not.
+    """
+
+    name: str
+    owner: str
+    injected: tuple[str, ...] = ()
+    passed: dict[str, str] = {}
+    stray: tuple[str, ...] = ()
+    tried: Maybe[str] = Unknown("not tried")
+
+
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """A service in the cluster.
 
@@ -267,6 +339,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         template: Its pod template; None where a selector without pods has none.
         pods: Its pods.
         why: The event that tells why there are none; empty where none does.
+        budgets: The budgets that hold for its pods, which have to be evicted for a session.
+        session: The session for it; None where there is none.
     """
 
     service: str
@@ -275,6 +349,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     template: Template | None = None
     pods: tuple[Pod, ...] = ()
     why: str = ""
+    budgets: Maybe[tuple[Budget, ...]] = ()
+    session: Maybe[Session | None] = None
 
 
 class Local(msgspec.Struct, frozen=True):

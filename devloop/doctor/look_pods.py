@@ -15,7 +15,7 @@ import msgspec
 from devloop import errors
 from devloop.config import injection, model
 from devloop.daemon import podtarget, podtrouble
-from devloop.doctor import facts, hello, look_cluster
+from devloop.doctor import facts, hello, look_cluster, look_webhook
 from devloop.kube import client, execute, paths, pods, workloads
 from devloop.podspec import inject, names, outcome, request
 
@@ -35,7 +35,9 @@ _IMAGE: Final = "agent"
 _POD: Final = model.Where.POD
 
 
-async def look(api: client.Client, service: str, spec: model.Service, seen: facts.Server) -> facts.Workload:
+async def look(
+    api: client.Client, service: str, spec: model.Service, seen: facts.Server, *, sessions: bool = False
+) -> facts.Workload:
     """Return the facts of a service.
 
     Args:
@@ -43,6 +45,7 @@ async def look(api: client.Client, service: str, spec: model.Service, seen: fact
         service: Its name.
         spec: What devloop.yaml says of it.
         seen: Decides which kind of agent a pod would get.
+        sessions: They are a way in, so what they need is looked at too.
     """
     whose = str(spec.workload) if spec.workload is not None else "the selector"
     try:
@@ -63,7 +66,15 @@ async def look(api: client.Client, service: str, spec: model.Service, seen: fact
         ]
     found = tuple(task.result() for task in tasks)
     why = "" if found or spec.workload is None else await podtrouble.of_workload(api, api.namespace, spec.workload.name)
-    return facts.Workload(service=service, whose=whose, template=template, pods=found, why=why)
+    whole = facts.Workload(service=service, whose=whose, template=template, pods=found, why=why)
+    if raw is None or not sessions:
+        return whole
+    reference = workloads.parse(str(spec.workload))
+    return msgspec.structs.replace(
+        whole,
+        budgets=await look_webhook.budgets(api, seen, listed),
+        session=await look_webhook.session(api, reference, raw, listed),
+    )
 
 
 async def _wanted(api: client.Client, spec: model.Service) -> tuple[client.Object | None, workloads.Wanted]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from devloop import errors
 from devloop.doctor import checks, facts
 from devloop.doctor.report import Rung, Usable, Verdict
 
@@ -20,6 +21,11 @@ def verdicts(found: facts.Workload, cluster: facts.Cluster) -> tuple[Verdict, ..
         Verdict(Rung.EPHEMERAL, *_ephemeral(found, cluster)),
         Verdict(Rung.PATCH, *_patch(found, cluster)),
     )
+
+
+def may_ask_for_sessions(cluster: facts.Cluster) -> bool:
+    """Say whether sessions are a way in for this user, as far as the chart and their rights go."""
+    return cluster.chart is True and not checks.lacking(cluster.rungs.get(Rung.ADMISSION, ()))
 
 
 def first(judged: Sequence[Verdict]) -> Verdict | None:
@@ -45,9 +51,18 @@ def _admission(found: facts.Workload, cluster: facts.Cluster) -> tuple[Usable, s
         return Usable.UNKNOWN, cluster.chart.reason
     if denied := _denied(cluster, Rung.ADMISSION):
         return denied
-    if obstacle := _obstacle(found):
+    if obstacle := _webhook(cluster.webhook) or _obstacle(found):
         return Usable.NO, obstacle
     return Usable.YES, "the chart is installed, and you may ask for sessions and evict pods"
+
+
+def _webhook(found: facts.Webhook | None) -> str:
+    """Return why the webhook makes no session; empty where it does, or nobody knows."""
+    if found is None or isinstance(found.author, facts.Unknown):
+        return ""
+    if isinstance(found.author, errors.DevloopError):
+        return found.author.message
+    return "" if found.author else "no webhook looks at sessions"
 
 
 def _ephemeral(found: facts.Workload, cluster: facts.Cluster) -> tuple[Usable, str]:

@@ -7,7 +7,7 @@ from typing import Final
 
 import devloop
 from devloop import errors
-from devloop.doctor import facts, report, rungs
+from devloop.doctor import facts, report, rungs, sessions
 from devloop.doctor.report import Level, Line, Rung, Usable, Verdict
 
 _INJECT: Final = "put the agent into its manifests with `devloop inject` (config/README.md)"
@@ -76,6 +76,8 @@ def check(found: facts.Workload, judged: Sequence[Verdict]) -> Iterator[Line]:
         if pod.agent != "absent":
             yield from _agent(group, pod)
     yield from _places(group, found.pods)
+    yield from sessions.session(group, found.session)
+    yield from sessions.budgets(group, found.budgets)
     yield _way(group, found, judged)
 
 

@@ -173,7 +173,9 @@ def parts(wanted: Sequence[Wanted], most_files: int, most_bytes: int) -> Iterato
 
 
 def _digest_here(files: list[Wanted], stop: Callable[[], bool]) -> list[Digested | Failed]:
-    buffer = memoryview(bytearray(BUFFER_BYTES))
+    # Not larger than needed: for a small file it takes longer to have the system clear a large buffer than to read.
+    largest = max((one.size for one in files), default=0)
+    buffer = memoryview(bytearray(min(BUFFER_BYTES, largest + 1)))
     return [digest(one, buffer, stop) for one in files]
 
 

@@ -6,11 +6,13 @@ controller makes again; how often is bounded, so that a webhook that does nothin
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
+from devloop import errors
 from devloop.kube import client, eviction, paths, pods, workloads
 from devloop.podspec import devsession
 
@@ -129,8 +131,17 @@ class Turnover:
         Raises:
             ClusterError: They cannot be read.
         """
+        await self._mean_again()
         query = {"labelSelector": self._wanted.label_selector, "fieldSelector": self._wanted.field_selector}
         listing = await self._api.list(
             paths.of("v1", "pods", self._session.namespace), {key: text for key, text in query.items() if text}
         )
         return survey(listing.items, self._wanted, self._session)
+
+    async def _mean_again(self) -> None:
+        """Take up that the workload may have been made anew meanwhile, and mean other pods; not while it is away."""
+        reference = self._wanted.reference
+        if reference is not None:
+            with contextlib.suppress(errors.NotThereError):
+                raw = await self._api.get(reference.path(self._session.namespace))
+                self._wanted = workloads.of_workload(reference, raw)

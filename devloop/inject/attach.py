@@ -9,7 +9,6 @@ container twice: another one is added. https://kubernetes.io/docs/concepts/workl
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -31,8 +30,6 @@ MOST: Final = 50
 
 # An agent that ends although its app goes on has a reason that does not pass by itself.
 TRIES: Final = 3
-
-_NAME: Final = re.compile(re.escape(names.AGENT) + r"-([0-9]+)")
 
 # Volumes that are read-only wherever they are mounted.
 _READ_ONLY_KINDS: Final = ("configMap", "secret", "downwardAPI", "projected")
@@ -201,6 +198,15 @@ def _security(subject: Subject, user: running.User) -> outcome.Tree:
     return made
 
 
+def was_attached(raw: Mapping[str, Any]) -> bool:
+    """Say whether a pod was given an agent while it ran, whatever became of that one.
+
+    Args:
+        raw: The pod.
+    """
+    return _last(raw) > 0
+
+
 # ---- when -------------------------------------------------------------------------------------------------------
 
 
@@ -245,13 +251,14 @@ class Step(msgspec.Struct, frozen=True):
     why: str = ""
 
 
-def decide(raw: Mapping[str, Any], app: str, had: History) -> Step:
+def decide(raw: Mapping[str, Any], app: str, had: History, image: str = "") -> Step:
     """Return what a pod needs.
 
     Args:
         raw: The pod.
         app: The app's container.
         had: What is remembered of it.
+        image: The image of the agent that would be added.
     """
     seen = pods.view(raw)
     run = next((each for each in seen.containers if each.name == app), None)
@@ -259,7 +266,7 @@ def decide(raw: Mapping[str, Any], app: str, had: History) -> Step:
     nothing = Step(Act.NOTHING, had)
     if seen.terminating or run is None or run.phase is not pods.Phase.RUNNING:
         return nothing
-    if here.phase in {pods.Phase.RUNNING, pods.Phase.WAITING}:
+    if here.phase is pods.Phase.RUNNING or (here.phase is pods.Phase.WAITING and not _is_stuck(raw, seen, image)):
         return nothing
     number = _last(raw) + 1
     if number <= had.number:
@@ -274,8 +281,17 @@ def decide(raw: Mapping[str, Any], app: str, had: History) -> Step:
     return Step(Act.ADD, History(run.container_id, 0, had.number), number)
 
 
+def _is_stuck(raw: Mapping[str, Any], seen: pods.Pod, image: str) -> bool:
+    """Say whether a pod's attached agent waits for what never comes, and another image may do better.
+
+    An ephemeral container cannot be changed, so one with a wrong image waits as long as its pod is there.
+    """
+    listed = (raw.get("spec") or {}).get("ephemeralContainers") or []
+    others = [each for each in listed if each.get("name") == seen.agent.name and each.get("image") != image]
+    return bool(image and others) and seen.blocked.startswith(f"{seen.agent.name}:")
+
+
 def _last(raw: Mapping[str, Any]) -> int:
     """Return the highest number that an agent of a pod has."""
     listed = (raw.get("spec") or {}).get("ephemeralContainers") or []
-    found = [_NAME.fullmatch(str(each.get("name", ""))) for each in listed]
-    return max((int(each[1]) for each in found if each), default=0)
+    return max((pods.agent_number(str(each.get("name", ""))) for each in listed), default=0)

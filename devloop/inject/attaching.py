@@ -7,10 +7,59 @@ from typing import Any, Final
 
 from devloop import errors
 from devloop.inject import attach, marks, running
-from devloop.kube import client, paths
-from devloop.podspec import request
+from devloop.kube import access, client, paths
+from devloop.podspec import names, outcome, request
 
 _USER_CODE: Final = "DL0803"
+
+
+async def against(
+    api: client.Client, namespace: str, pod: Mapping[str, Any], service: request.Service
+) -> list[outcome.Refusal]:
+    """Return everything that is known to be in the way of attaching to a pod; nothing is changed.
+
+    Args:
+        api: The cluster.
+        namespace: The pod's.
+        pod: The pod; it need not run yet.
+        service: The service that it belongs to.
+
+    Raises:
+        ClusterError: The cluster does not tell.
+    """
+    found = _refusals(await _subject(api, pod, service))
+    asked = paths.Asked("patch", "pods", namespace=namespace, subresource="ephemeralcontainers")
+    if not (await access.can(api, asked)).allowed:
+        message = f"you may not {asked.verb} {asked.kind()} in namespace {namespace}"
+        hint = f"see it with `{asked.can_i()}`; config/rbac/attach has the Role"
+        found.append(outcome.Refusal(attach.CODE, message, hint))
+    return found
+
+
+async def _subject(
+    api: client.Client, pod: Mapping[str, Any], service: request.Service
+) -> attach.Subject | outcome.Refusal:
+    container = attach.container_of(pod, service.container)
+    if not isinstance(container, str):
+        return container
+    version = await api.version()
+    return attach.Subject(pod, container, service, request.KubeVersion(version.major, version.minor))
+
+
+def _refusals(subject: attach.Subject | outcome.Refusal) -> list[outcome.Refusal]:
+    return list(attach.refusals(subject)) if isinstance(subject, attach.Subject) else [subject]
+
+
+def is_declared(workload: Mapping[str, Any]) -> bool:
+    """Say whether a workload's pods come with an agent, though those that run now may be older than that.
+
+    Args:
+        workload: The workload, as the cluster sends it; a pod is its own.
+    """
+    spec = workload.get("spec") or {}
+    pod = (spec.get("template") or {}).get("spec") or spec
+    listed = [*(pod.get("initContainers") or []), *(pod.get("containers") or [])]
+    return any(each.get("name") == names.AGENT for each in listed)
 
 
 async def add(
@@ -39,17 +88,13 @@ async def add(
         ForbiddenError: There is no right to.
         ClusterError: The cluster does not do it now.
     """
-    found = attach.container_of(pod, service.container)
     name = str((pod.get("metadata") or {}).get("name", ""))
-    if not isinstance(found, str):
-        raise errors.RefusedError(f"pod {name}: {found.message}", hint=found.hint, code=found.code)
-    version = await api.version()
-    subject = attach.Subject(pod, found, service, request.KubeVersion(version.major, version.minor))
-    refused = list(attach.refusals(subject))
-    if refused:
+    subject = await _subject(api, pod, service)
+    refused = _refusals(subject)
+    if refused or isinstance(subject, outcome.Refusal):
         message = "; ".join(each.message for each in refused)
         raise errors.RefusedError(f"pod {name}: {message}", hint=refused[0].hint, code=refused[0].code)
-    user = await running.user_of(api, namespace, pod, found)
+    user = await running.user_of(api, namespace, pod, subject.container)
     if user is None and service.user is not None:
         user = running.User(service.user, service.group, "run_as: of devloop.yaml")
     if user is None:

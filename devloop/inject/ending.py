@@ -14,7 +14,7 @@ import msgspec
 
 from devloop import errors
 from devloop.inject import lease, leasing, marks, putback, rollout
-from devloop.kube import client, paths, pods, workloads
+from devloop.kube import client, eviction, paths, pods, workloads
 from devloop.podspec import inject, names
 
 # How long the old pods may take to be gone; the workload is as it was before that.
@@ -28,14 +28,12 @@ class Attached(msgspec.Struct, frozen=True):
     """A pod with ephemeral containers of devloop in it.
 
     Attributes:
-        pod: Its name.
+        pod: The pod.
         containers: Their names.
-        controller: Somebody makes a new pod when this one goes.
     """
 
-    pod: str
+    pod: pods.Pod
     containers: tuple[str, ...]
-    controller: bool
 
 
 class Survey(msgspec.Struct, frozen=True):
@@ -106,10 +104,10 @@ async def survey(
         template = (raw.get("spec") or {}).get("template") or {}
         if lease.name_of(str(reference)) not in leased and inject.is_injected(template):
             declared.append(str(reference))
-        attached |= {each.pod: each for each in _attached(there)}
+        attached |= {each.pod.name: each for each in _attached(there)}
     if everyone:
         listed = await api.list(paths.of("v1", "pods", namespace))
-        attached |= {each.pod: each for each in _attached(listed.items)}
+        attached |= {each.pod.name: each for each in _attached(listed.items)}
     return Survey(tuple(mine), tuple(others), tuple(declared), tuple(attached.values()), tuple(problems))
 
 
@@ -117,10 +115,11 @@ def _attached(there: Iterable[Mapping[str, Any]]) -> list[Attached]:
     found = []
     for pod in there:
         listed = (pod.get("spec") or {}).get("ephemeralContainers") or []
-        ours = tuple(str(each["name"]) for each in listed if str(each.get("name", "")).startswith(names.AGENT))
+        some = [str(each["name"]) for each in listed if str(each.get("name", "")).startswith(names.AGENT)]
+        ours = tuple(sorted(some, key=pods.agent_number))
         seen = pods.view(pod)
         if ours and not seen.terminating:
-            found.append(Attached(seen.name, ours, seen.owner is not None))
+            found.append(Attached(seen, ours))
     return found
 
 
@@ -144,10 +143,6 @@ async def end(api: client.Client, namespace: str, found: Survey, say: Say) -> li
             failed.append(error)
             continue
         say(f"{one.workload}: {_ENDS[ended]}")
-    try:
-        await _delete_claims(api, namespace, found, say)
-    except errors.ClusterError as error:
-        failed.append(error)
     return failed
 
 
@@ -157,24 +152,6 @@ _ENDS: Final[Mapping[putback.End, str]] = {
     putback.End.UNTOUCHED: "somebody else changed it meanwhile and nothing of devloop is in it; it was left as it is",
     putback.End.GONE: "it was deleted meanwhile; its lease is given back",
 }
-
-
-async def _delete_claims(api: client.Client, namespace: str, found: Survey, say: Say) -> None:
-    """Delete the claims of the sessions that ended, and of sessions that nobody knows any more."""
-    alive = {each.session for each in found.others}
-    path = paths.of(marks.CLAIMS.version, marks.CLAIMS.plural, namespace)
-    try:
-        listed = await api.list(path, {"labelSelector": marks.LABEL})
-    except errors.ForbiddenError:
-        # Without this right none can have been made; the proof names it.
-        return
-    for raw in listed.items:
-        meta = raw.get("metadata") or {}
-        if (meta.get("labels") or {}).get(marks.LABEL) in alive:
-            continue
-        name = str(meta.get("name", ""))
-        await api.delete(paths.of(marks.CLAIMS.version, marks.CLAIMS.plural, namespace, name))
-        say(f"the claim {name} is deleted, with what was kept in it")
 
 
 async def settle(api: client.Client, namespace: str, found: Survey, timeout_s: float = SETTLE_S) -> list[str]:
@@ -235,30 +212,22 @@ async def prove(api: client.Client, namespace: str) -> Proof:
 
 
 async def evict(api: client.Client, namespace: str, one: Attached) -> None:
-    """Evict a pod, so that its controller makes a new one without devloop in it.
+    """Evict a pod, this very one, so that its controller makes a new one without devloop in it.
 
     Raises:
         RefusedError: It has no controller, or a PodDisruptionBudget forbids it now.
         ClusterError: The cluster does not allow it.
     """
-    if not one.controller:
+    name = one.pod.name
+    if one.pod.owner is None:
         raise errors.RefusedError(
-            f"pod {one.pod} has no controller that would make it again, so it is not evicted",
-            hint=f"delete it yourself: kubectl delete pod {one.pod}",
+            f"pod {name} has no controller that would make it again, so it is not evicted",
+            hint=f"delete it yourself: kubectl delete pod {name}",
         )
-    version = await api.version()
-    # policy/v1 is there from 1.22 on.
-    policy = "policy/v1" if version.at_least(1, 22) else "policy/v1beta1"
-    body = {"apiVersion": policy, "kind": "Eviction", "metadata": {"name": one.pod, "namespace": namespace}}
-    try:
-        await api.create(paths.of("v1", "pods", namespace, one.pod, "eviction"), body)
-    except errors.NotThereError:
-        return
-    except errors.UnreachableError as error:
-        if error.status != 429:
-            raise
+    done = await eviction.evict(api, namespace, one.pod, await api.version())
+    if done.end is eviction.End.FORBIDDEN_NOW:
         raise errors.RefusedError(
-            f"pod {one.pod} may not be evicted now: {error.message}",
+            f"pod {name} may not be evicted now: {done.message}",
             hint="a PodDisruptionBudget keeps it; `kubectl get pdb` shows which. Try again when more pods are ready",
             code="DL0785",
-        ) from None
+        )

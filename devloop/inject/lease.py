@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime
 import enum
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -21,18 +20,15 @@ import msgspec
 from devloop import errors
 from devloop.inject import marks
 from devloop.kube import workloads
+from devloop.podspec import undo
 
 CODE: Final = "DL0784"
-VERSION: Final = 1
 
 _PREFIX: Final = "devloop.dev/"
-WORKLOAD: Final = f"{_PREFIX}workload"
 SERVICE: Final = f"{_PREFIX}service"
 PROJECT: Final = f"{_PREFIX}project"
-OWNER: Final = f"{_PREFIX}owner"
 USER: Final = f"{_PREFIX}user"
 UNTIL: Final = f"{_PREFIX}until"
-RESTORE: Final = f"{_PREFIX}restore"
 
 # A watch renews its lease every minute; a laptop may sleep this long before the cluster takes it for gone.
 DURATION_S: Final = 900
@@ -75,22 +71,6 @@ class Owner(msgspec.Struct, frozen=True):
         return f"{self.name} ({self.user})" if self.user and self.user != self.name else self.name
 
 
-class Restore(msgspec.Struct, frozen=True):
-    """How to undo the change.
-
-    Attributes:
-        record: The record of the injection, as its annotation had it.
-        original: Digest of the template before.
-        injected: Digest of the template after.
-        version: Of this form.
-    """
-
-    record: str
-    original: str
-    injected: str
-    version: int = VERSION
-
-
 class Lease(msgspec.Struct, frozen=True):
     """One lease.
 
@@ -114,7 +94,7 @@ class Lease(msgspec.Struct, frozen=True):
     owner: Owner
     session: str
     until: Until
-    restore: Restore
+    restore: undo.Restore
     epoch: int = 0
     renewed: str = ""
     version: str = ""
@@ -132,13 +112,13 @@ class Lease(msgspec.Struct, frozen=True):
             "namespace": namespace,
             "labels": {marks.LABEL: self.session},
             "annotations": {
-                WORKLOAD: self.workload,
+                undo.WORKLOAD: self.workload,
                 SERVICE: self.service,
                 PROJECT: self.project,
-                OWNER: self.owner.name,
+                undo.OWNER: self.owner.name,
                 USER: self.owner.user,
                 UNTIL: self.until.value,
-                RESTORE: msgspec.json.encode(self.restore).decode(),
+                undo.RESTORE: self.restore.text(),
             },
         }
         if self.version:
@@ -179,18 +159,15 @@ def read(raw: Mapping[str, Any]) -> Lease:
     told = metadata.get("annotations") or {}
     name = str(metadata.get("name", ""))
     try:
-        restore = msgspec.json.decode(told[RESTORE], type=Restore)
-        if restore.version != VERSION:
-            raise ValueError(f"version {restore.version}")
-        workloads.parse(told[WORKLOAD])
+        workloads.parse(told[undo.WORKLOAD])
         return Lease(
-            workload=told[WORKLOAD],
+            workload=told[undo.WORKLOAD],
             service=str(told.get(SERVICE, "")),
             project=str(told.get(PROJECT, "")),
-            owner=Owner(str(told.get(OWNER, "")) or str(spec.get("holderIdentity", "")), str(told.get(USER, ""))),
+            owner=Owner(str(told.get(undo.OWNER, "")) or str(spec.get("holderIdentity", "")), str(told.get(USER, ""))),
             session=str((metadata.get("labels") or {}).get(marks.LABEL, "")),
             until=Until(told.get(UNTIL, "")),
-            restore=restore,
+            restore=undo.read(told),
             epoch=int(spec.get("leaseTransitions") or 0),
             renewed=str(spec.get("renewTime") or ""),
             version=str(metadata.get("resourceVersion", "")),
@@ -202,9 +179,3 @@ def read(raw: Mapping[str, Any]) -> Lease:
             hint=f"use the devloop that made it; `kubectl get lease {name} -o yaml` shows it",
             code=CODE,
         ) from None
-
-
-def digest(template: object) -> str:
-    """Return what identifies a pod template, whatever the order of its keys."""
-    text = json.dumps(template, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()

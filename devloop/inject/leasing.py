@@ -11,6 +11,7 @@ from devloop import errors
 from devloop.inject import lease, marks
 from devloop.kube import client, paths
 from devloop.kube import whoami as cluster_whoami
+from devloop.podspec import undo
 from devloop.state import identity
 
 
@@ -80,7 +81,8 @@ async def renew(api: client.Client, namespace: str, one: lease.Lease) -> lease.L
     there = await find(api, namespace, one.workload)
     if there is None or there.session != one.session:
         who = there.owner.name if there else ""
-        message = f"{one.workload} was taken over by {who}" if there else f"the session on {one.workload} was ended"
+        taken = there is not None and there.owner != one.owner
+        message = f"{one.workload} was taken over by {who}" if taken else f"the session on {one.workload} was ended"
         raise errors.OwnedError(message, hint="take it back with `devloop watch --patch --takeover`", owner=who)
     return await write(api, namespace, msgspec.structs.replace(there, renewed=""))
 
@@ -97,6 +99,19 @@ async def give_back(api: client.Client, namespace: str, one: lease.Lease) -> Non
         options["preconditions"] = {"uid": one.uid, "resourceVersion": one.version}
     with contextlib.suppress(errors.NotThereError):
         await api.delete(_path(namespace, one.name), options)
+
+
+async def sweeper(api: client.Client, namespace: str) -> str:
+    """Return who in the cluster restores what a watch that is gone left patched, as Ops' chart says; empty for nobody.
+
+    Raises:
+        ClusterError: The API server does not answer.
+    """
+    try:
+        marker = await api.get(_path(namespace, undo.SWEEPER))
+    except (errors.NotThereError, errors.ForbiddenError):
+        return ""
+    return str((marker.get("spec") or {}).get("holderIdentity") or "")
 
 
 def of_workloads(leases: Iterable[lease.Lease], wanted: Iterable[str]) -> list[lease.Lease]:

@@ -9,10 +9,12 @@ from typing import Final
 
 import msgspec
 
-LABEL: Final = "devloop.dev/session"
+from devloop.podspec import names
+
+LABEL: Final = names.SESSION
 """On every object that devloop makes; its value is the session's id."""
 
-MANAGER: Final = "devloop"
+MANAGER: Final = names.MANAGER
 """The field manager of every change: what Argo CD can be told to leave alone."""
 
 CLAIM_LABEL: Final = "devloop.dev/claim-of"

@@ -18,9 +18,9 @@ from typing import Any, Final
 import msgspec
 
 from devloop import errors
-from devloop.inject import lease, leasing, marks, ownership, putback, rollout, running, template
-from devloop.kube import client, paths, workloads
-from devloop.podspec import inject, names, outcome, request
+from devloop.inject import claims, lease, leasing, ownership, putback, rollout, running, template
+from devloop.kube import client, podtemplate, workloads
+from devloop.podspec import inject, outcome, request, undo
 
 TIMEOUT_S: Final = 180.0
 
@@ -59,12 +59,14 @@ class Installed(msgspec.Struct, frozen=True):
     Attributes:
         lease: The lease; None where the workload's own manifests bring the agent, so that nothing was changed.
         changed: The template was changed now; False where it was so already.
+        claim: The claim of `persist:` that was made now.
         notes: What was changed and why.
     """
 
     lease: lease.Lease | None
     changed: bool = False
     notes: tuple[str, ...] = ()
+    claim: claims.Claim | None = None
 
 
 async def install(api: client.Client, namespace: str, asked: Asked, me: lease.Owner, say: Say) -> Installed:
@@ -94,6 +96,7 @@ async def install(api: client.Client, namespace: str, asked: Asked, me: lease.Ow
     except errors.RefusedError:
         if done.changed:
             await putback.restore(api, namespace, done.lease)
+        await _unclaim(api, namespace, done.claim)
         raise
     return done
 
@@ -123,7 +126,7 @@ def _check_owner(held: lease.Lease | None, asked: Asked, me: lease.Owner) -> Non
 
 
 async def _change(api: client.Client, namespace: str, asked: Asked, me: lease.Owner) -> Installed:
-    for _ in range(template.ROUNDS):
+    for _ in range(podtemplate.ROUNDS):
         held = await leasing.find(api, namespace, str(asked.reference))
         _check_owner(held, asked, me)
         raw = await api.find(asked.reference.path(namespace))
@@ -147,43 +150,76 @@ async def _change_once(
     raw: Mapping[str, Any],
 ) -> Installed | None:
     """Make the change; None where somebody else changed the template or took the lease at this very moment."""
-    before = template.of(raw, asked.reference)
+    before = podtemplate.of(raw, asked.reference)
     if held is None and inject.is_injected(before):
         return Installed(None)
     original = template.without(before, held.restore.record if held else "")
     made = await _made(api, namespace, asked, raw, original)
-    after = await template.replace(api, namespace, asked.reference, before, made.pod, dry=True)
+    after = await podtemplate.replace(api, namespace, asked.reference, before, made.pod, dry=True)
     if after is None:
         return None
-    told = lease.Restore(template.record_of(made.pod), lease.digest(original), lease.digest(after))
+    told = undo.Restore(template.record_of(made.pod), undo.digest(original), undo.digest(after))
     mine = _lease(asked, me, held, told)
-    await _claim(api, namespace, asked, made, mine)
+    claim: claims.Claim | None = None
+    if made.claim:
+        wanted = claims.Wanted(asked.service, mine.workload, me.name, mine.session)
+        claim = await claims.ensure(api, namespace, wanted)
+    try:
+        done = await _under_lease(api, namespace, asked, mine, before, made)
+    except errors.UnreachableError:
+        # Nobody knows whether the change was made: what tells how to undo it stays, and what it needs.
+        raise
+    except errors.ClusterError:
+        await _unclaim(api, namespace, claim)
+        raise
+    if done is None:
+        await _unclaim(api, namespace, claim)
+        return None
+    return msgspec.structs.replace(done, claim=claim)
+
+
+async def _under_lease(
+    api: client.Client,
+    namespace: str,
+    asked: Asked,
+    mine: lease.Lease,
+    before: outcome.Tree,
+    made: outcome.Outcome,
+) -> Installed | None:
+    """Write the lease, then replace the template; where that is refused, a lease that was made for it goes again."""
     try:
         written = await leasing.write(api, namespace, mine)
     except errors.ConflictError:
         return None
     try:
-        changed = await template.replace(api, namespace, asked.reference, before, made.pod)
+        changed = await podtemplate.replace(api, namespace, asked.reference, before, made.pod)
+    except errors.UnreachableError:
+        raise
     except errors.ClusterError:
-        if held is None:
-            await _forget(api, namespace, written)
+        await _forget(api, namespace, mine, written)
         raise
     if changed is None:
-        if held is None:
-            await _forget(api, namespace, written)
+        await _forget(api, namespace, mine, written)
         return None
-    return Installed(written, lease.digest(before) != lease.digest(changed), made.notes)
+    return Installed(written, undo.digest(before) != undo.digest(changed), made.notes)
+
+
+async def _unclaim(api: client.Client, namespace: str, claim: claims.Claim | None) -> None:
+    """Delete a claim that was made for a change that did not come about; what fails, `devloop down` does."""
+    with contextlib.suppress(errors.ClusterError):
+        if claim is not None:
+            await claims.delete(api, namespace, claim)
 
 
 async def _made(
     api: client.Client, namespace: str, asked: Asked, raw: Mapping[str, Any], original: outcome.Tree
 ) -> outcome.Outcome:
     version = await api.version()
-    claims = [each.get("metadata") or {} for each in (raw.get("spec") or {}).get("volumeClaimTemplates") or []]
+    templates = [each.get("metadata") or {} for each in (raw.get("spec") or {}).get("volumeClaimTemplates") or []]
     platform = request.Platform(
         asked.agent_image,
         request.KubeVersion(version.major, version.minor),
-        frozenset(str(each.get("name", "")) for each in claims),
+        frozenset(str(each.get("name", "")) for each in templates),
     )
     service = asked.service
     made = inject.inject(original, service, platform)
@@ -212,7 +248,7 @@ async def _with_user(api: client.Client, namespace: str, asked: Asked, original:
     return asked.service
 
 
-def _lease(asked: Asked, me: lease.Owner, held: lease.Lease | None, told: lease.Restore) -> lease.Lease:
+def _lease(asked: Asked, me: lease.Owner, held: lease.Lease | None, told: undo.Restore) -> lease.Lease:
     mine = lease.Lease(
         workload=str(asked.reference),
         service=asked.service.name,
@@ -237,25 +273,8 @@ def _lease(asked: Asked, me: lease.Owner, held: lease.Lease | None, told: lease.
     )
 
 
-async def _claim(api: client.Client, namespace: str, asked: Asked, made: outcome.Outcome, mine: lease.Lease) -> None:
-    """Make the claim that `persist:` needs, where there is none of its name."""
-    if not made.claim:
-        return
-    body = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {
-            "name": made.claim,
-            "labels": {marks.LABEL: mine.session, marks.CLAIM_LABEL: asked.service.name},
-        },
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": names.PERSIST_SIZE}}},
-    }
-    path = paths.of(marks.CLAIMS.version, marks.CLAIMS.plural, namespace)
-    with contextlib.suppress(errors.ConflictError):
-        await api.create(path, body, {"fieldManager": marks.MANAGER})
-
-
-async def _forget(api: client.Client, namespace: str, one: lease.Lease) -> None:
-    """Give a lease back under which nothing was changed; where that fails too, the next start does it."""
+async def _forget(api: client.Client, namespace: str, mine: lease.Lease, written: lease.Lease) -> None:
+    """Give a lease back that was made for nothing, unless it was there before; what fails, the next start does."""
     with contextlib.suppress(errors.ClusterError):
-        await leasing.give_back(api, namespace, one)
+        if not mine.uid:
+            await leasing.give_back(api, namespace, written)

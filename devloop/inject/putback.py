@@ -6,7 +6,8 @@ import enum
 
 from devloop import errors
 from devloop.inject import lease, leasing, template
-from devloop.kube import client, workloads
+from devloop.kube import client, podtemplate, workloads
+from devloop.podspec import undo
 
 
 class End(enum.StrEnum):
@@ -38,22 +39,22 @@ async def restore(api: client.Client, namespace: str, one: lease.Lease) -> End:
             cannot be told from others'.
     """
     reference = workloads.parse(one.workload)
-    for _ in range(template.ROUNDS):
+    for _ in range(podtemplate.ROUNDS):
         try:
             raw = await api.get(reference.path(namespace))
         except errors.NotThereError:
             await leasing.give_back(api, namespace, one)
             return End.GONE
-        before = template.of(raw, reference)
+        before = podtemplate.of(raw, reference)
         wanted = template.without(before, one.restore.record)
-        found = lease.digest(before)
+        found = undo.digest(before)
         if before == wanted:
             await leasing.give_back(api, namespace, one)
             return End.RESTORED if found == one.restore.original else End.UNTOUCHED
-        after = await template.replace(api, namespace, reference, before, wanted)
+        after = await podtemplate.replace(api, namespace, reference, before, wanted)
         if after is not None:
             await leasing.give_back(api, namespace, one)
-            return End.RESTORED if lease.digest(after) == one.restore.original else End.KEPT
+            return End.RESTORED if undo.digest(after) == one.restore.original else End.KEPT
     raise errors.ConflictError(
         f"{reference} is changed by something else again and again",
         hint="run `devloop down` again when it is quiet",

@@ -2,7 +2,8 @@
 
 Pure. For a port-forward of one port channel 0 carries its data and channel 1 the words of an error; each begins with
 the port's number, two bytes, the low one first (k8s.io/kubelet, `cri-streaming/pkg/streaming/portforward`). For a
-command 0 to 2 are its standard streams, and 3 is how it ended (k8s.io/apimachinery, `remotecommand`).
+command 0 to 2 are its standard streams, 3 is how it ended, 4 the size of its terminal (k8s.io/apimachinery,
+`remotecommand`).
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from devloop import errors
 
 DATA: Final = 0
 ERROR: Final = 1
+STDIN: Final = 0
 STDOUT: Final = 1
 STDERR: Final = 2
 STATUS: Final = 3
+RESIZE: Final = 4
 CLOSE: Final = 255
 """With `v5.channel.k8s.io`: the stream whose number follows has ended."""
 
@@ -48,6 +51,26 @@ def piece(message: bytes) -> Piece:
     if not message:
         raise errors.ForwardError("the API server sent a message without a channel")
     return Piece(message[0], memoryview(message)[1:])
+
+
+def stdin(data: bytes | memoryview) -> bytes:
+    """Return the message with bytes for a command's standard input."""
+    return b"".join((bytes((STDIN,)), data))
+
+
+def end_of_stdin() -> bytes:
+    """Return the message that ends a command's standard input; only `V5` knows it (client-go, `websocket.go`)."""
+    return bytes((CLOSE, STDIN))
+
+
+def resize(columns: int, rows: int) -> bytes:
+    """Return the message with the size of a command's terminal (client-go, `TerminalSize`).
+
+    Args:
+        columns: Its width in characters, at most 65535.
+        rows: Its height.
+    """
+    return bytes((RESIZE,)) + msgspec.json.encode({"Width": columns, "Height": rows})
 
 
 class PortChannels:

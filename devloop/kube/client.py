@@ -80,6 +80,17 @@ class Listing(msgspec.Struct, frozen=True):
     version: str
 
 
+class Websocket(aiohttp.ClientWebSocketResponse):
+    """An open websocket, which can also be cut."""
+
+    def abort(self) -> None:
+        """Close the connection at once: nothing more is sent, and whoever reads finds the end."""
+        connection = self._response.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
+        self._response.close()
+
+
 class Client:
     """A connection to one API server, made by `connect`. For one event loop.
 
@@ -198,7 +209,7 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, path: str, query: Query | None = None, *, silence_s: float
+        self, path: str, query: Query | None = None, *, silence_s: float, opening_s: float = TIMEOUT_S
     ) -> AsyncIterator[aiohttp.StreamReader]:
         """Open an answer that goes on: a watch, a log.
 
@@ -206,6 +217,7 @@ class Client:
             path: See `devloop.kube.paths.of`.
             query: Its parameters.
             silence_s: After so long without a byte reading raises TimeoutError.
+            opening_s: Until the answer has begun, which for a log may be with its first line.
 
         Yields:
             Its body. What reading it raises is of `TROUBLE`; see `failures.of_exception`.
@@ -215,10 +227,12 @@ class Client:
         """
         limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S, sock_read=silence_s)
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(opening_s):
                 answer = await self._answered("GET", path, query, None, "", limits)
         except TimeoutError as error:
             raise failures.of_exception(error, self.cluster.server) from None
+        if answer.connection is not None:
+            sockets.expect_small_records(answer.connection.transport)
         try:
             yield answer.content
         finally:
@@ -227,7 +241,7 @@ class Client:
 
     async def websocket(
         self, path: str, query: Query, protocols: Sequence[str], *, max_bytes: int, timeout_s: float
-    ) -> aiohttp.ClientWebSocketResponse:
+    ) -> Websocket:
         """Open a websocket. Pings and pongs are the caller's: it gets them as messages.
 
         Args:
@@ -244,7 +258,7 @@ class Client:
         for last in (False, True):
             try:
                 async with asyncio.timeout(timeout_s):
-                    opened: aiohttp.ClientWebSocketResponse = await self._session.ws_connect(
+                    opened = await self._session.ws_connect(
                         self._url(path, query),
                         protocols=protocols,
                         autoping=False,
@@ -254,6 +268,7 @@ class Client:
                         headers=grant.headers,
                         **self._way(grant),
                     )
+                    assert isinstance(opened, Websocket), "the session makes no others"
                     return opened
             except aiohttp.WSServerHandshakeError as refused:
                 renewed = await self._grants.renewed(grant) if refused.status == 401 and not last else None
@@ -413,6 +428,7 @@ async def connect(cluster: config.Cluster, reread: Callable[[], config.Cluster] 
         # The environment's proxies are in `cluster`; a .netrc has no place here.
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
+        ws_response_class=Websocket,
     ) as session:
         yield Client(cluster, credentials.Credentials(cluster, reread), session)
 

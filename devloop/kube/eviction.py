@@ -36,7 +36,7 @@ class Evicted(msgspec.Struct, frozen=True):
     Attributes:
         pod: The pod's name.
         end: What it came to.
-        message: Why, where it was not evicted.
+        message: Why, where it was not evicted; where a budget forbids it, in the API server's own words.
     """
 
     pod: str
@@ -71,7 +71,7 @@ async def evict(api: client.Client, namespace: str, pod: pods.Pod, version: clie
     except errors.UnreachableError as error:
         if error.status != _TOO_MANY:
             raise
-        return Evicted(pod.name, End.FORBIDDEN_NOW, f"a PodDisruptionBudget does not let {pod.name} go now")
+        return Evicted(pod.name, End.FORBIDDEN_NOW, error.words or error.message)
     return Evicted(pod.name, End.EVICTED)
 
 

@@ -108,18 +108,23 @@ async def _collect(websocket: aiohttp.ClientWebSocketResponse, name: str, max_by
             raise errors.ExecError(f"the connection ended before {name} did", hint="its pod or node may be going away")
         found = channels.piece(message.data)
         if found.channel == channels.STATUS and found.data:
-            return Result(_status(bytes(found.data), name), *(bytes(stream) for stream in streams.values()))
+            return Result(status_of(bytes(found.data), name), *(bytes(stream) for stream in streams.values()))
         if found.channel in streams:
             streams[found.channel] += found.data
         if sum(map(len, streams.values())) > max_bytes:
             raise errors.ExecError(f"{name} printed more than {max_bytes} bytes")
 
 
-def _status(text: bytes, name: str) -> int:
-    """Return the exit status that a Status tells.
+def status_of(text: bytes, name: str) -> int:
+    """Return the exit status that the message on the status channel tells.
+
+    Args:
+        text: The message, a `metav1.Status`.
+        name: What was run, for messages.
 
     Raises:
-        ExecError: The command did not run at all.
+        NotRunError: The command did not run at all.
+        ExecError: The message says nothing.
     """
     try:
         told: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
@@ -131,11 +136,16 @@ def _status(text: bytes, name: str) -> int:
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError):
         raise errors.ExecError(f"the API server did not say how {name} ended") from None
     words = str(told.get("message") or told.get("reason") or "no reason given")
-    raise errors.ExecError(f"{name} could not be run: {words}", hint=_hint(words))
+    raise errors.NotRunError(f"{name} could not be run: {words}", hint=_hint(words), missing=_is_missing(words))
+
+
+def _is_missing(words: str) -> bool:
+    # runc's words for execve's ENOENT, with and without a search on PATH.
+    return "executable file not found" in words or "no such file or directory" in words
 
 
 def _hint(words: str) -> str:
-    if "not found" in words or "no such file" in words:
+    if _is_missing(words):
         return "the image has no such program"
     if "not running" in words or "container not found" in words:
         return "wait until the container runs: `kubectl get pods`"

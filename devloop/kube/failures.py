@@ -33,6 +33,10 @@ BUSY_CODE: Final = "DL0744"
 _CANNOT: Final = re.compile(
     r'cannot (?P<verb>[a-z*]+) resource "(?P<resource>[^"/]+)(?:/(?P<sub>[^"]+))?" in API group "(?P<group>[^"]*)"'
 )
+# A websocket's second check, for `create` after that for `get`, tells neither user nor verb (kubernetes 1.35,
+# pkg/registry/core/pod/rest/authorize.go).
+_STREAMS: Final = frozenset({"exec", "attach", "portforward"})
+_UNSAID: Final = re.compile(r'^pods "[^"]*" is forbidden:\s*$')
 _MAX_WORDS: Final = 600
 
 
@@ -43,19 +47,35 @@ class Status(msgspec.Struct, frozen=True):
         message: The API server's words.
         reason: Its word for the kind of failure, such as `Expired`.
         code: The HTTP status that it stands for; 0 where it says none.
+        causes: What it says more exactly (`details.causes`), such as which budget forbids an eviction.
     """
 
     message: str = ""
     reason: str = ""
     code: int = 0
+    causes: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The message, and those of its causes that it does not tell itself."""
+        more = "; ".join(each for each in self.causes if each not in self.message)
+        return (f"{self.message} ({more})" if more else self.message)[:_MAX_WORDS]
 
 
 def status_of(body: Mapping[str, Any]) -> Status:
     """Return the Status that a decoded body is, empty where it is none."""
     try:
-        return msgspec.convert({key: body[key] for key in ("message", "reason", "code") if body.get(key)}, Status)
+        found = msgspec.convert({key: body[key] for key in ("message", "reason", "code") if body.get(key)}, Status)
     except msgspec.ValidationError:
         return Status()
+    return msgspec.structs.replace(found, causes=_causes(body))
+
+
+def _causes(body: Mapping[str, Any]) -> tuple[str, ...]:
+    details = body.get("details")
+    causes = details.get("causes") if isinstance(details, dict) else None
+    listed = [each.get("message") for each in causes if isinstance(each, dict)] if isinstance(causes, list) else []
+    return tuple(each for each in listed if isinstance(each, str) and each)
 
 
 def of_answer(code: int, body: bytes, asked: paths.Asked, server: str) -> errors.ClusterError:
@@ -77,12 +97,12 @@ def of_answer(code: int, body: bytes, asked: paths.Asked, server: str) -> errors
             return of_status(Status(_plain(body), "", code), asked)
         return _stranger(code, body, server)
     found = status_of(decoded)
-    return of_status(Status(found.message, found.reason, code), asked)
+    return of_status(msgspec.structs.replace(found, code=code), asked)
 
 
 def of_status(status: Status, asked: paths.Asked) -> errors.ClusterError:
     """Return the error for a Status, whether it was an answer or came later, on a watch or a channel."""
-    words, code, reason = status.message[:_MAX_WORDS], status.code, status.reason
+    words, code, reason = status.words, status.code, status.reason
     if code == 401:
         return errors.CredentialsError(
             "the API server does not accept your credentials", hint=LOGIN_HINT, status=code, reason=reason
@@ -92,7 +112,9 @@ def of_status(status: Status, asked: paths.Asked) -> errors.ClusterError:
     if code == 404:
         return missing(asked, (), words, reason)
     if code == 409:
-        return errors.ConflictError(words or f"{_thing(asked)} was changed meanwhile", status=code, reason=reason)
+        return errors.ConflictError(
+            words or f"{_thing(asked)} was changed meanwhile", status=code, reason=reason, words=words
+        )
     if code in {429, 500, 502, 503, 504}:
         return errors.UnreachableError(
             f"the API server cannot do this now ({code}): {words or reason or 'no reason given'}",
@@ -100,12 +122,18 @@ def of_status(status: Status, asked: paths.Asked) -> errors.ClusterError:
             code=BUSY_CODE,
             status=code,
             reason=reason,
+            words=words,
         )
     if code in {400, 405, 413, 415, 422}:
         return errors.RefusedError(
-            f"the API server refused to {asked.verb} {_thing(asked)}: {words or reason}", status=code, reason=reason
+            f"the API server refused to {asked.verb} {_thing(asked)}: {words or reason}",
+            status=code,
+            reason=reason,
+            words=words,
         )
-    return errors.ClusterError(f"the API server answered {code}: {words or reason}", status=code, reason=reason)
+    return errors.ClusterError(
+        f"the API server answered {code}: {words or reason}", status=code, reason=reason, words=words
+    )
 
 
 LOGIN_HINT: Final = "log in to the cluster again; `kubectl auth whoami` or `kubectl get pods` tells when it works"
@@ -189,11 +217,13 @@ def _cause(error: BaseException) -> str:
 def _forbidden(words: str, asked: paths.Asked, reason: str) -> errors.ClusterError:
     said = _CANNOT.search(words)
     if said is None and words and "forbidden: User" not in words and asked.verb not in {"get", "list", "watch"}:
-        return errors.RefusedError(words, hint=_admission_hint(words), status=403, reason=reason)
+        return errors.RefusedError(words, hint=_admission_hint(words), status=403, reason=reason, words=words)
     if said is not None:
         asked = msgspec.structs.replace(
             asked, verb=said["verb"], resource=said["resource"], group=said["group"], subresource=said["sub"] or ""
         )
+    elif asked.subresource in _STREAMS and _UNSAID.match(words):
+        asked = msgspec.structs.replace(asked, verb="create")
     where = f" in namespace {asked.namespace}" if asked.namespace else ""
     resource = f"{asked.kind()}.{asked.group}" if asked.group else asked.kind()
     return errors.ForbiddenError(

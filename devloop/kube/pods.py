@@ -12,11 +12,16 @@ from typing import Any, Final
 
 import msgspec
 
+from devloop import errors
+
 # The agent's container; on the rung that attaches to a running pod there may be several, each with a suffix.
 AGENT: Final = "devloop-agent"
 
 # Labels that controllers put on the pods of one version of a workload, the first that is there counts.
 _REVISIONS: Final = ("pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash")
+
+# The phases of a pod that has ended.
+OVER: Final = frozenset({"Succeeded", "Failed"})
 
 # What a container waits for without end, until somebody changes the pod or the cluster (kubernetes:
 # pkg/kubelet/images/types.go, pkg/kubelet/container/sync_result.go).
@@ -34,6 +39,12 @@ _STUCK: Final = frozenset(
 # An init container that fails again and again; an app that does is synced to, because a fix may be pushed into it.
 _CRASHING: Final = "CrashLoopBackOff"
 _STUCK_AT_START: Final = _STUCK | {_CRASHING}
+# Where a pod declares containers, and where it tells how they are.
+_PLACES: Final = (
+    ("initContainers", "initContainerStatuses"),
+    ("containers", "containerStatuses"),
+    ("ephemeralContainers", "ephemeralContainerStatuses"),
+)
 # How much of a container's last words is told.
 _WORDS: Final = 300
 _NOWHERE: Final = "Unschedulable"
@@ -118,7 +129,9 @@ class Pod(msgspec.Struct, frozen=True):
         """Its agent does not run, and may or may not do so by itself: no node takes the pod, or the agent crashes."""
         if self.is_usable or self.agent.phase is Phase.ABSENT:
             return False
-        return self.detail.startswith(_NOWHERE) or self.agent.detail.startswith(_CRASHING)
+        # Current kubelets call it a crash loop only in the last moments before the next try.
+        again = self.agent.phase is Phase.ENDED and self.agent.restarts > 0
+        return again or self.detail.startswith(_NOWHERE) or self.agent.detail.startswith(_CRASHING)
 
     @property
     def crashing(self) -> Container | None:
@@ -156,6 +169,7 @@ def view(raw: Mapping[str, Any]) -> Pod:
     meta, spec, status = _map(raw, "metadata"), _map(raw, "spec"), _map(raw, "status")
     labels = _map(meta, "labels")
     phase = str(status.get("phase", "Unknown"))
+    agent = _agent(spec, status)
     return Pod(
         name=str(meta.get("name", "")),
         uid=str(meta.get("uid", "")),
@@ -166,14 +180,38 @@ def view(raw: Mapping[str, Any]) -> Pod:
         detail=_detail(status) if phase != "Running" else "",
         ready=_condition(status, "Ready"),
         terminating="deletionTimestamp" in meta,
-        agent=_agent(spec, status),
+        agent=agent,
         containers=tuple(
-            _container(str(each.get("name", "")), _list(status, "containerStatuses"))
+            container(str(each.get("name", "")), _list(status, "containerStatuses"))
             for each in _list(spec, "containers")
             if not _is_agent(each)
         ),
-        blocked=_blocked(status),
+        blocked=_blocked(status, agent),
     )
+
+
+def agent_number(name: str) -> int:
+    """Return which of a pod's attached agents a container is, from 1; 0 for one that came with the pod, and any other.
+
+    Args:
+        name: The container's name.
+    """
+    before, _, text = name.rpartition("-")
+    return int(text) if before == AGENT and text.isascii() and text.isdecimal() else 0
+
+
+def every_container(raw: Mapping[str, Any]) -> dict[str, Container]:
+    """Return all containers of a pod by name, in the order in which they start: init, app's, ephemeral ones.
+
+    Args:
+        raw: As for `view`.
+    """
+    spec, status = _map(raw, "spec"), _map(raw, "status")
+    return {
+        str(each.get("name", "")): container(str(each.get("name", "")), _list(status, statuses))
+        for declared, statuses in _PLACES
+        for each in _list(spec, declared)
+    }
 
 
 def choose(some: Iterable[Pod]) -> Pod | None:
@@ -182,19 +220,66 @@ def choose(some: Iterable[Pod]) -> Pod | None:
     return max(usable, key=lambda pod: (pod.ready, pod.created, pod.name), default=None)
 
 
-def _agent(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
-    """Return the agent's container: of several attached ones, one that runs, else the last."""
-    places = (
-        ("initContainers", "initContainerStatuses"),
-        ("containers", "containerStatuses"),
-        ("ephemeralContainers", "ephemeralContainerStatuses"),
+def serving(some: Iterable[Pod]) -> Pod | None:
+    """Return the pod that ports lead to, agent or not: the newest that is ready, else the newest that runs."""
+    running = [pod for pod in some if pod.phase == "Running" and not pod.terminating]
+    return max(running, key=lambda pod: (pod.ready, pod.created, pod.name), default=None)
+
+
+def choose_for(some: Iterable[Pod], container: str) -> Pod | None:
+    """Return the pod that a command is run in: as `choose` has it, after whether the command's container runs.
+
+    It needs no agent for that.
+
+    Args:
+        some: The service's pods.
+        container: The container; empty for the app's.
+    """
+    living = [pod for pod in some if not pod.terminating and pod.phase not in OVER]
+
+    def rank(pod: Pod) -> tuple[bool, bool, bool, str, str]:
+        there = [pod.agent] if _is_agent_name(container) else pod.containers
+        runs = any(each.phase is Phase.RUNNING for each in there if container in {"", each.name})
+        return (runs, pod.is_usable, pod.ready, pod.created, pod.name)
+
+    return max(living, key=rank, default=None)
+
+
+def app_of(pod: Pod, wanted: str) -> str:
+    """Return the name of the app's container.
+
+    Args:
+        pod: The pod.
+        wanted: As the service has it; empty for the only one.
+
+    Raises:
+        UsageError: Nobody says which it is, or there is none of this name.
+    """
+    names = [each.name for each in pod.containers]
+    if wanted in names or (not wanted and len(names) == 1):
+        return wanted or names[0]
+    listed = ", ".join(names)
+    message = (
+        f"{pod.name} has no container {wanted}" if wanted else f"which container of {pod.name} is the app's: {listed}?"
     )
+    raise errors.UsageError(message, hint=f"it has {listed}: add `container: NAME` to the service", code="DL0802")
+
+
+def is_stuck(container: Container) -> bool:
+    """Say whether a container does not start before somebody changes the pod or the cluster."""
+    return container.phase is Phase.WAITING and container.detail.split(":")[0] in _STUCK_AT_START
+
+
+def _agent(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
+    """Return the agent's container: of several attached ones, one that runs, else the newest."""
     found = [
-        _container(str(each["name"]), _list(status, statuses))
-        for declared, statuses in places
+        container(str(each["name"]), _list(status, statuses))
+        for declared, statuses in _PLACES
         for each in _list(spec, declared)
         if _is_agent(each)
     ]
+    # The order of the pod's list says nothing: a strategic merge patch puts what it adds before what is there.
+    found.sort(key=lambda each: agent_number(each.name))
     running = [each for each in found if each.phase is Phase.RUNNING]
     agent = (running or found or [Container(AGENT, Phase.ABSENT)])[-1]
     stuck = _stuck(status) if agent.phase is Phase.WAITING else ""
@@ -211,8 +296,12 @@ def _stuck(status: Mapping[str, Any]) -> str:
     return ""
 
 
-def _blocked(status: Mapping[str, Any]) -> str:
+def _blocked(status: Mapping[str, Any], agent: Container) -> str:
     """Return why the agent cannot start: the app's own container counts only where it is before the agent."""
+    for each in _list(status, "ephemeralContainerStatuses"):
+        # Of several that were attached only the one that counts: those before it stay as they are for good.
+        if each.get("name") == agent.name and str(_map(_map(each, "state"), "waiting").get("reason")) in _STUCK:
+            return f"{agent.name}: {_waiting(each)}"
     for kind in ("initContainerStatuses", "containerStatuses"):
         for each in _list(status, kind):
             told = _map(_map(each, "state"), "waiting")
@@ -223,7 +312,10 @@ def _blocked(status: Mapping[str, Any]) -> str:
 
 
 def _is_agent(container: Mapping[str, Any]) -> bool:
-    name = str(container.get("name", ""))
+    return _is_agent_name(str(container.get("name", "")))
+
+
+def _is_agent_name(name: str) -> bool:
     return name == AGENT or name.startswith(AGENT + "-")
 
 
@@ -237,7 +329,8 @@ def _agent_state(agent: Container) -> str:
             return f"the agent ended: {agent.detail}" if agent.detail else "the agent ended"
 
 
-def _container(name: str, statuses: Sequence[Mapping[str, Any]]) -> Container:
+def container(name: str, statuses: Sequence[Mapping[str, Any]]) -> Container:
+    """Return one container as its pod's statuses tell of it; one that waits where they do not."""
     status = next((each for each in statuses if each.get("name") == name), {})
     state = _map(status, "state")
     detail = ""

@@ -1,17 +1,16 @@
-"""A port of a pod as a connected socket: no listener on the laptop, one websocket through the API server.
+"""A port of a pod as a byte stream for a link: no listener on the laptop, one websocket through the API server.
 
-The websocket's messages are pumped to and from one end of a socket pair; the caller speaks over the other one, as if
-it had dialled the pod. Each way holds one message and what the sockets' buffers take; when one side does not read, the
-other is not read either. Kubelets connect to the port as soon as the websocket is there, one connection for each.
+What the caller writes is a message of the websocket at once, and what it reads is the next one: nothing runs between
+the two, no socket and no task, because every step between costs each save its wake-up. When one side does not read,
+the other is not read either. Kubelets connect to the port as soon as the websocket is there, one connection for each.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Iterator
-from typing import Final, cast
+from typing import Final
 
 import aiohttp
 
@@ -23,33 +22,161 @@ DIAL_TIMEOUT_S: Final = 10.0
 PING_EVERY_S: Final = 2.0
 _PING_WAIT_S: Final = 0.4
 _SILENT_ROUNDS: Final = 3
-_CHUNK_BYTES: Final = 256 * 1024
 # The kubelet sends at most 32 KiB in a message; others may send more.
 _MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+# In larger messages nothing is gained, and what is between has to hold each of them whole.
+_SENT_BYTES: Final = 512 * 1024
 _MAX_WORDS: Final = 500
+_DATA: Final = bytes([channels.DATA])
 
 
 class Forward:
-    """An open port-forward.
+    """An open port-forward; a `devloop.wire.channel.Channel`.
+
+    Args:
+        websocket: Just opened.
+        name: What it leads to, for messages.
+        port: The port that was asked for.
+        ping_every_s: How often to look whether the other side is there.
 
     Attributes:
-        socket: The caller's end, not blocking. It reads as ended when the forward ends, and is closed with the block
-            unless it was taken.
-        failure: Why it ended, once it has; None while it is open, and where the caller closed its end.
+        failure: Why it ended, once it has and somebody has read that; None while it is open, and where this side
+            ended it.
     """
 
-    def __init__(self, mine: socket.socket) -> None:
-        self.socket = mine
-        self.taken = False
+    def __init__(self, websocket: client.Websocket, name: str, port: int, ping_every_s: float) -> None:
         self.failure: errors.ForwardError | None = None
+        self._websocket = websocket
+        self._name = name
+        self._channels = channels.PortChannels(port)
+        self._ping_every_s = ping_every_s
+        self._ended = False
+        self._ahead = b""
 
-    def take(self) -> socket.socket:
-        """Return the socket for somebody who closes it, such as `devloop.transport.dial.over`.
+    async def greeted(self, deadline: float) -> None:
+        """Wait until both channels have named the port.
 
-        A socket that belongs to a transport of the loop must not be closed by anybody else.
+        Raises:
+            ForwardError: They have not in time, or something else came.
         """
-        self.taken = True
-        return self.socket
+        try:
+            async with asyncio.timeout_at(deadline):
+                while not self._channels.begun:
+                    self._ahead += await self._taken(await self._websocket.receive())
+        except TimeoutError:
+            raise errors.ForwardError(
+                f"the port-forward to {self._name} was not confirmed in time",
+                hint="the pod's node may be away: `kubectl get nodes`",
+            ) from None
+
+    async def read(self) -> bytes:
+        """Return the next bytes; empty once the forward has ended, and `failure` then says why.
+
+        While somebody waits here the other side is asked now and then whether it is there: one that is silent has
+        ended. Whoever does not read does not find out, and is not told of an end that is none.
+        """
+        if self._ahead:
+            ahead, self._ahead = self._ahead, b""
+            return ahead
+        try:
+            while not self._ended:
+                data = await self._taken(await self._received())
+                if data:
+                    return data
+        except errors.ForwardError as error:
+            # An end that this side brought about is no failure.
+            if not self._ended:
+                self.failure = error
+                self._ended = True
+                self._websocket.abort()
+        return b""
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Send bytes; wait while the other side takes no more.
+
+        Raises:
+            ConnectionResetError: The forward has ended.
+        """
+        view = memoryview(data)
+        while view:
+            if self._ended:
+                raise ConnectionResetError(f"the port-forward to {self._name} has ended")
+            piece, view = view[:_SENT_BYTES], view[_SENT_BYTES:]
+            try:
+                await self._websocket.send_bytes(b"".join((_DATA, piece)))
+            except (OSError, aiohttp.ClientError) as error:
+                raise ConnectionResetError(f"the port-forward to {self._name} was cut: {error}") from None
+
+    async def write_eof(self) -> None:
+        """End both ways, for a websocket has no half-close."""
+        self.reset()
+
+    def reset(self, why: str = "") -> None:
+        """End both ways at once; whoever reads finds the end."""
+        self._ended = True
+        self._websocket.abort()
+
+    async def _received(self) -> aiohttp.WSMessage:
+        """Return the next message.
+
+        Raises:
+            ForwardError: None came for too long.
+        """
+        for _ in range(_SILENT_ROUNDS + 1):
+            try:
+                async with asyncio.timeout(self._ping_every_s):
+                    return await self._websocket.receive()
+            except TimeoutError:
+                # The way up may be full; that it is must not keep this from counting.
+                with contextlib.suppress(TimeoutError), self._sending():
+                    async with asyncio.timeout(_PING_WAIT_S):
+                        await self._websocket.ping()
+        raise errors.ForwardError(f"the port-forward to {self._name} is silent")
+
+    async def _taken(self, message: aiohttp.WSMessage) -> bytes:
+        """Return what a message brings the caller, which may be nothing.
+
+        Raises:
+            ForwardError: It is the end.
+        """
+        if message.type is aiohttp.WSMsgType.BINARY:
+            piece = self._channels.feed(message.data)
+            if piece.channel == channels.ERROR and piece.data:
+                raise self._told(" ".join(bytes(piece.data[:_MAX_WORDS]).decode("utf-8", "replace").split()))
+            return bytes(piece.data)
+        if message.type is aiohttp.WSMsgType.PING:
+            with self._sending():
+                await self._websocket.pong(message.data)
+        elif message.type is not aiohttp.WSMsgType.PONG:
+            raise self._over(message)
+        return b""
+
+    @contextlib.contextmanager
+    def _sending(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError:
+            raise
+        except (OSError, aiohttp.ClientError) as error:
+            raise errors.ForwardError(f"the port-forward to {self._name} was cut: {error}") from None
+
+    def _told(self, words: str) -> errors.ForwardError:
+        """Return the error for the words of the error channel, of which container runtimes make many."""
+        if "connection refused" in words:
+            return errors.ForwardError(
+                f"the port-forward to {self._name} was refused in the pod",
+                hint="nothing listens on that port on the pod's own 127.0.0.1",
+            )
+        return errors.ForwardError(f"the port-forward to {self._name} failed: {words}")
+
+    def _over(self, message: aiohttp.WSMessage) -> errors.ForwardError:
+        if message.type is aiohttp.WSMsgType.ERROR:
+            return errors.ForwardError(f"the port-forward to {self._name} was damaged: {message.data}")
+        if message.type is aiohttp.WSMsgType.TEXT:
+            return errors.ForwardError(f"the port-forward to {self._name} sent text where bytes belong")
+        return errors.ForwardError(
+            f"the port-forward to {self._name} ended", hint="the pod's program, the pod or its node ended it"
+        )
 
 
 @contextlib.asynccontextmanager
@@ -83,177 +210,13 @@ async def forward(
     websocket = await api.websocket(
         path, {"ports": str(port)}, [channels.V4], max_bytes=_MAX_MESSAGE_BYTES, timeout_s=timeout_s
     )
-    mine, theirs = socket.socketpair()
-    opened = Forward(mine)
+    opened = Forward(websocket, f"pod {pod} port {port}", port, ping_every_s)
     try:
-        mine.setblocking(False)
-        theirs.setblocking(False)
-        carrier = _Carrier(websocket, theirs, opened, f"pod {pod} port {port}", port, ping_every_s)
-        await carrier.greeted(deadline)
-        failed: Exception | None = None
-        async with asyncio.TaskGroup() as group:
-            pumping = group.create_task(carrier.run())
-            try:
-                yield opened
-            except Exception as error:
-                failed = error
-            pumping.cancel()
-        if isinstance(failed, errors.LinkError) and opened.failure is not None:
-            raise opened.failure from failed
-        if failed is not None:
-            raise failed
-    finally:
-        theirs.close()
-        if not opened.taken:
-            mine.close()
-        await websocket.close()
-
-
-class _Over(Exception):
-    """The caller closed its end."""
-
-
-class _Carrier:
-    """Pumps one websocket to and from one socket."""
-
-    def __init__(
-        self,
-        websocket: aiohttp.ClientWebSocketResponse,
-        theirs: socket.socket,
-        forward: Forward,
-        name: str,
-        port: int,
-        ping_every_s: float,
-    ) -> None:
-        self.forward = forward
-        self._websocket = websocket
-        self._theirs = theirs
-        self._name = name
-        self._channels = channels.PortChannels(port)
-        self._ping_every_s = ping_every_s
-        # Rounds of the heartbeat since the last message; not counted while the caller does not read.
-        self._silent_rounds = 0
-        self._delivering = False
-
-    async def greeted(self, deadline: float) -> None:
-        """Wait until both channels have named the port."""
-        try:
-            async with asyncio.timeout_at(deadline):
-                while not self._channels.begun:
-                    await self._receive()
-        except TimeoutError:
-            raise errors.ForwardError(
-                f"the port-forward to {self._name} was not confirmed in time",
-                hint="the pod's node may be away: `kubectl get nodes`",
-            ) from None
-
-    async def run(self) -> None:
-        """Pump until one side ends; never raises but when cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._down())
-                group.create_task(self._up())
-                group.create_task(self._heartbeat())
-        except* errors.ForwardError as group_of_errors:
-            failure = errors.first(group_of_errors)
-            assert isinstance(failure, errors.ForwardError)
-            self.forward.failure = failure
-        except* _Over:
-            pass
-        finally:
-            _finish(self._theirs)
-
-    async def _down(self) -> None:
-        while True:
-            await self._receive()
-
-    async def _receive(self) -> None:
-        """Take one message from the websocket to where it belongs."""
-        message = await self._websocket.receive()
-        self._silent_rounds = 0
-        if message.type is aiohttp.WSMsgType.BINARY:
-            await self._deliver(self._channels.feed(message.data))
-        elif message.type is aiohttp.WSMsgType.PING:
-            with self._sending():
-                await self._websocket.pong(message.data)
-        elif message.type is not aiohttp.WSMsgType.PONG:
-            raise self._ended(message)
-
-    async def _deliver(self, piece: channels.Piece) -> None:
-        if not piece.data:
-            return
-        if piece.channel == channels.ERROR:
-            raise self._told(" ".join(bytes(piece.data[:_MAX_WORDS]).decode("utf-8", "replace").split()))
-        self._delivering = True
-        try:
-            await asyncio.get_running_loop().sock_sendall(self._theirs, piece.data)
-        except OSError:
-            raise _Over from None
-        self._delivering = False
-
-    async def _up(self) -> None:
-        loop = asyncio.get_running_loop()
-        buffer = bytearray(_CHUNK_BYTES + 1)
-        buffer[0] = channels.DATA
-        view = memoryview(buffer)
-        while True:
-            try:
-                size = await loop.sock_recv_into(self._theirs, view[1:])
-            except OSError:
-                raise _Over from None
-            if size == 0:
-                # A websocket has no half-close, so the end of one way is the end of both.
-                raise _Over
-            with self._sending():
-                # The frame is masked into a copy of its own before this returns, so the buffer is free again.
-                await self._websocket.send_bytes(cast("bytes", view[: size + 1]))
-
-    async def _heartbeat(self) -> None:
-        while True:
-            await asyncio.sleep(self._ping_every_s)
-            self._silent_rounds = 0 if self._delivering else self._silent_rounds + 1
-            if self._silent_rounds > _SILENT_ROUNDS:
-                raise errors.ForwardError(f"the port-forward to {self._name} is silent")
-            # The way up may be full; that it is must not keep this from counting.
-            with contextlib.suppress(TimeoutError), self._sending():
-                async with asyncio.timeout(_PING_WAIT_S):
-                    await self._websocket.ping()
-
-    @contextlib.contextmanager
-    def _sending(self) -> Iterator[None]:
-        try:
-            yield
-        except TimeoutError:
+        await opened.greeted(deadline)
+        yield opened
+    except errors.LinkError as error:
+        if opened.failure is None:
             raise
-        except (OSError, aiohttp.ClientError) as error:
-            raise errors.ForwardError(f"the port-forward to {self._name} was cut: {error}") from None
-
-    def _told(self, words: str) -> errors.ForwardError:
-        """Return the error for the words of the error channel, of which container runtimes make many."""
-        if "connection refused" in words:
-            return errors.ForwardError(
-                f"the port-forward to {self._name} was refused in the pod",
-                hint="nothing listens on that port on the pod's own 127.0.0.1",
-            )
-        return errors.ForwardError(f"the port-forward to {self._name} failed: {words}")
-
-    def _ended(self, message: aiohttp.WSMessage) -> errors.ForwardError:
-        if message.type is aiohttp.WSMsgType.ERROR:
-            return errors.ForwardError(f"the port-forward to {self._name} was damaged: {message.data}")
-        if message.type is aiohttp.WSMsgType.TEXT:
-            return errors.ForwardError(f"the port-forward to {self._name} sent text where bytes belong")
-        return errors.ForwardError(
-            f"the port-forward to {self._name} ended", hint="the pod's program, the pod or its node ended it"
-        )
-
-
-def _finish(theirs: socket.socket) -> None:
-    """Close our end so that the caller reads what was delivered, and then the end.
-
-    What the caller sent and nobody took is taken here: closing over it would make the end an error (ECONNRESET).
-    """
-    with contextlib.suppress(OSError):
-        theirs.shutdown(socket.SHUT_RDWR)
-        while theirs.recv(_CHUNK_BYTES):
-            pass
-    theirs.close()
+        raise opened.failure from error
+    finally:
+        await websocket.close()

@@ -13,7 +13,7 @@ import msgspec
 
 from devloop import errors
 from devloop.manifests import documents, dump, splice, workloads
-from devloop.podspec import inject, names, outcome, record, request
+from devloop.podspec import inject, outcome, record, request
 
 CLAIM_LABEL: Final = "devloop.dev/claim-of"
 
@@ -115,7 +115,7 @@ def inject_all(text: str, shown: str, wanted: Sequence[Wanted], platform: reques
         known = msgspec.structs.replace(platform, claim_templates=found.claim_templates())
         made = inject.inject(_tree(found.pod()), service, known)
         if made.claim:
-            claims[made.claim] = _claim(made.claim, service.name, found.namespace)
+            claims[made.claim] = _claim(made.claim, service, found.namespace)
         return made
 
     done = _Stream(text, shown).run(change)
@@ -267,8 +267,8 @@ def _is_claim(document: documents.Document) -> bool:
     return labelled and document.value.get("kind") == "PersistentVolumeClaim"
 
 
-def _claim(name: str, service: str, namespace: str) -> str:
-    metadata: dict[str, Any] = {"name": name, "labels": {CLAIM_LABEL: service}}
+def _claim(name: str, service: request.Service, namespace: str) -> str:
+    metadata: dict[str, Any] = {"name": name, "labels": {CLAIM_LABEL: service.name}}
     if namespace:
         metadata["namespace"] = namespace
     return dump.block(
@@ -276,7 +276,7 @@ def _claim(name: str, service: str, namespace: str) -> str:
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
             "metadata": metadata,
-            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": names.PERSIST_SIZE}}},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": service.persist_size}}},
         }
     )
 

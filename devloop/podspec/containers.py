@@ -102,6 +102,8 @@ def agent(crew: Crew, *, launcher: bool) -> outcome.Tree:
     mounts = [place.mount for place in crew.found] + [{"name": names.KEY, "mountPath": names.KEY_AT}]
     if launcher:
         args += ["--launcher", names.RUN_AT]
+    for entry in crew.platform.allow_dial:
+        args += ["--allow-dial", literal.word(entry)]
     mounts.append({"name": names.RUN, "mountPath": names.RUN_AT})
     made = _container(
         crew,

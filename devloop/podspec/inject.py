@@ -7,9 +7,10 @@ is doing it once, and a template that changed since is injected as if it were ne
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from devloop.podspec import app, containers, edit, fitness, identity, outcome, places, record, request, shape
+from devloop.podspec import app, containers, edit, fitness, identity, names, outcome, places, record, request, shape
 
 
 def inject(pod: outcome.Tree, service: request.Service, platform: request.Platform) -> outcome.Outcome:
@@ -51,6 +52,20 @@ def is_injected(pod: outcome.Tree) -> bool:
         return True
     except AttributeError:
         return False
+
+
+def has_parts(pod: Mapping[str, Any]) -> bool:
+    """Say whether a pod template has a container or a volume of devloop's, whatever its annotations tell.
+
+    Args:
+        pod: A pod template.
+    """
+    spec = pod.get("spec") or {}
+    return any(
+        names.is_ours(each.get("name"))
+        for key in ("containers", "initContainers", "volumes")
+        for each in spec.get(key) or []
+    )
 
 
 def _original(pod: outcome.Tree) -> outcome.Tree:

@@ -20,6 +20,9 @@ ANNOTATION: Final = "devloop.dev/injected"
 SESSION: Final = "devloop.dev/session"
 """The label of everything in a cluster that is there for a session; its value is the session's uid."""
 
+MANAGER: Final = "devloop"
+"""The field manager of every change that devloop makes to an object."""
+
 TOOLS: Final = "devloop-tools"
 """The volume with busybox and the scripts, and the init container that fills it."""
 RUN: Final = "devloop-run"
@@ -69,6 +72,7 @@ KEY_LIMIT: Final = "4Mi"
 SYNC_LIMIT: Final = "8Gi"
 """A pod whose emptyDir outgrows its limit is evicted, so this is for accidents, not for housekeeping."""
 PERSIST_SIZE: Final = "5Gi"
+"""How large the claim of `persist:` is, unless the service says."""
 
 
 def sync_volume(index: int) -> str:

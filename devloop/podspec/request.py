@@ -54,6 +54,7 @@ class Service(msgspec.Struct, frozen=True):
         image: Another image; empty keeps it.
         probes: What happens to the probes.
         persist: Folders that outlive the pod, absolute and normalised.
+        persist_size: How large their claim is made, as Kubernetes writes it.
         user: The app's UID where the pod does not tell.
         group: The app's GID where the pod does not tell.
         grace_s: How long the app may take to end, in seconds.
@@ -70,6 +71,7 @@ class Service(msgspec.Struct, frozen=True):
     image: str = ""
     probes: Probes = Probes.AUTO
     persist: tuple[str, ...] = ()
+    persist_size: str = names.PERSIST_SIZE
     user: int | None = None
     group: int | None = None
     grace_s: float = 5.0
@@ -112,8 +114,10 @@ class Platform(msgspec.Struct, frozen=True):
         agent_image: The agent's image, the same version as this devloop.
         version: The server that the pod is for.
         claim_templates: Volumes that a StatefulSet's `volumeClaimTemplates` bring.
+        allow_dial: What agents may dial besides the pod and its namespace (`devloop.core.allowlist`).
     """
 
     agent_image: str
     version: KubeVersion = KubeVersion(*_NATIVE)
     claim_templates: frozenset[str] = frozenset()
+    allow_dial: tuple[str, ...] = ()

@@ -91,7 +91,8 @@ class AgentSession(session.Session):
             self._opened()
 
     def _asked(self, request: messages.Request) -> None:
-        if request.request < messages.FIRST_NUMBER or request.request in self._link.outgoing:
+        is_number = messages.FIRST_NUMBER <= request.request < messages.FIRST_STREAM
+        if not is_number or request.request in self._link.outgoing:
             raise errors.RemoteProtocolError(f"the number {request.request} is taken", where="Request.request")
         if not self._link.outgoing.can_open():
             raise errors.RemoteProtocolError("too many requests are open", where="Request")

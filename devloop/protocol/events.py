@@ -33,6 +33,16 @@ class Opened(msgspec.Struct, frozen=True):
     minor: int
 
 
+class Granted(msgspec.Struct, frozen=True):
+    """The peer has dealt with data of byte streams: what waited for their credit may go on.
+
+    Attributes:
+        streams: Their numbers.
+    """
+
+    streams: tuple[int, ...]
+
+
 class Closed(msgspec.Struct, frozen=True):
     """The session has closed; the last event. The shell sends the remaining frames and closes the link.
 
@@ -45,4 +55,4 @@ class Closed(msgspec.Struct, frozen=True):
     by_peer: bool = False
 
 
-Event = messages.Message | commands.Command | Authenticated | Opened | Closed
+Event = messages.Message | commands.Command | Authenticated | Opened | Granted | Closed

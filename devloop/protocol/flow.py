@@ -134,10 +134,7 @@ class Outgoing:
         if sending.in_flight + cost > free:
             return False
         urgent = sending.sent + cost <= URGENT_BYTES
-        if queued_bytes and queued_bytes + cost > MAX_QUEUED_BYTES and not urgent:
-            self.link.note_full()
-            return False
-        return self.link.has_room(cost, urgent)
+        return self.link.admits(cost, urgent, queued_bytes, MAX_QUEUED_BYTES)
 
     def spend(self, stream: int, cost: int) -> bool:
         """Count a message that `can_send` allowed.
@@ -161,6 +158,8 @@ class Outgoing:
         """
         self.link.reported(credit.received, now_s)
         for stream, size in credit.grants:
+            if stream >= messages.FIRST_STREAM:
+                continue
             sending = self._streams.get(stream)
             if sending is None or size > sending.in_flight:
                 raise errors.RemoteProtocolError(
@@ -265,6 +264,10 @@ class Incoming:
         receiving.held += cost
         self._held += cost
         self._received += cost
+
+    def passed(self, size: int) -> None:
+        """Count bytes of byte streams, which have their credit elsewhere."""
+        self._received += size
 
     def consumed(self, stream: int, size: int) -> None:
         """Note that so many bytes of a stream were dealt with.

@@ -160,7 +160,7 @@ class BatchAssembly:
 
     def _begin(self, message: messages.Begin) -> list[commands.Command]:
         number = message.batch
-        if number <= self._newest:
+        if not self._newest < number < messages.FIRST_STREAM:
             raise _broken(f"batch {number} after batch {self._newest}", "Begin.batch")
         if len(self._batches) >= MAX_BATCHES:
             raise _broken(f"more than {MAX_BATCHES} batches under way", "Begin")

@@ -103,6 +103,11 @@ class Keepalive:
         """Take a question; only the last one is answered."""
         self._pong_due = ping.token
 
+    @property
+    def owes_pong(self) -> bool:
+        """An answer is due."""
+        return self._pong_due is not None
+
     def take_pong(self) -> messages.Pong | None:
         """Return the answer that is due, once."""
         if self._pong_due is None:

@@ -67,7 +67,7 @@ class LaptopSession(session.Session):
     def _transmit(self, message: messages.Control) -> None:
         match message:
             case messages.Begin():
-                if message.batch <= self._newest:
+                if not self._newest < message.batch < messages.FIRST_STREAM:
                     raise errors.LocalProtocolError(f"batch {message.batch} after {self._newest}", where="Begin.batch")
                 if not self.can_begin(message.ops):
                     raise errors.LocalProtocolError(f"too much is under way for {message.ops} ops", where="Begin.ops")
@@ -183,7 +183,7 @@ class LaptopSession(session.Session):
 
     def _check_request(self, message: messages.Request) -> None:
         number = message.request
-        if number < messages.FIRST_NUMBER or number in self._link.incoming:
+        if not messages.FIRST_NUMBER <= number < messages.FIRST_STREAM or number in self._link.incoming:
             raise errors.LocalProtocolError(f"the number {number} is taken", where="Request.request")
         if not self._link.incoming.can_open():
             raise errors.LocalProtocolError("too many requests are open", where="Request")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from devloop import errors
-from devloop.protocol import codec, flow, keepalive, messages, outbox, state
+from devloop.protocol import codec, flow, keepalive, messages, outbox, state, streams
 
 
 class Statistics(msgspec.Struct, frozen=True):
@@ -27,8 +27,9 @@ class Statistics(msgspec.Struct, frozen=True):
         window_bytes: How much bulk may be under way.
         rate_bytes_per_s: What the link carries; 0 until measured.
         rtt_s: The last round trip; None until measured.
-        held_bytes: Bulk that came and was not dealt with.
-        streams: The outgoing streams.
+        held_bytes: Bulk that came and was not dealt with; of byte streams too.
+        streams: The outgoing streams of batches, answers and output.
+        open_streams: How many byte streams are open.
     """
 
     state: state.State
@@ -43,6 +44,7 @@ class Statistics(msgspec.Struct, frozen=True):
     rtt_s: float | None
     held_bytes: int
     streams: tuple[flow.StreamStatistics, ...]
+    open_streams: int = 0
 
 
 class Link:
@@ -58,6 +60,10 @@ class Link:
         """The account of this side's streams, by the peer's limits."""
         self.incoming = flow.Incoming(messages.Limits())
         """The account of the peer's streams, by this side's limits."""
+        self.streams = streams.Streams(
+            state.Role.LAPTOP, messages.StreamLimits(), messages.StreamLimits(), self.outgoing.link
+        )
+        """The account of byte streams, both ways; of this link since `begin_streams`."""
         self.outbox = outbox.Outbox()
         """What waits for the transport."""
         self._reader = codec.FrameReader()
@@ -86,8 +92,16 @@ class Link:
         self._keepalive.heard(now_s)
         return message
 
-    def maintain(self, message: messages.Ping | messages.Pong | messages.Credit) -> None:
+    def begin_streams(self, role: state.Role, own: messages.StreamLimits, peer: messages.StreamLimits) -> None:
+        """Begin the account of byte streams, with the limits of both sides."""
+        self.streams = streams.Streams(role, own, peer, self.outgoing.link)
+        self.outgoing.link.tell_reports(self.streams.reported)
+
+    def maintain(self, message: messages.Ping | messages.Pong | messages.Credit) -> tuple[int, ...]:
         """Deal with a message that is about the link itself.
+
+        Returns:
+            The byte streams that may go on by it.
 
         Raises:
             RemoteProtocolError: It answers what was not asked, or gives back more than it got.
@@ -103,6 +117,22 @@ class Link:
                     self.outgoing.link.round_trip(rtt_s)
             case messages.Credit():
                 self.outgoing.credited(message, self._now_s)
+                byte_streams = [grant for grant in message.grants if grant[0] >= messages.FIRST_STREAM]
+                return tuple(number for number, size in byte_streams if self.streams.credited(number, size))
+        return ()
+
+    def receive_stream(self, message: messages.Message) -> bool:
+        """Take up a message that is about a byte stream, and return whether it is to be acted upon.
+
+        Raises:
+            RemoteProtocolError: It may not come now, or there is no credit for it.
+        """
+        if isinstance(message, messages.Data):
+            self.incoming.passed(messages.cost(message))
+        acted = self.streams.received(message)
+        if isinstance(message, messages.Reset):
+            self._drop(message.stream)
+        return acted
 
     # ---- what goes -------------------------------------------------------------------------------------------
 
@@ -112,7 +142,25 @@ class Link:
         Raises:
             LocalProtocolError: It is too large for a frame.
         """
-        self.outbox.put(outbox.Item(codec.encode(message)), messages.stream_of(message))
+        stream = messages.stream_of(message)
+        self.outbox.put(outbox.Item(codec.encode(message), stream=stream or 0), stream)
+
+    def queue_stream(self, message: messages.Control) -> None:
+        """Let a control message about a byte stream wait, unless the stream is gone.
+
+        Raises:
+            LocalProtocolError: It may not be sent now. Nothing was queued.
+        """
+        if self.streams.sending(message):
+            if isinstance(message, messages.Reset):
+                self._drop(message.stream)
+            self.queue(message)
+
+    def _drop(self, number: int) -> None:
+        """Forget what a byte stream still has here to be sent."""
+        for item in self.outbox.drop(number):
+            if item.cost:
+                self.outgoing.link.withdraw(item.cost, item.urgent)
 
     def can_send(self, stream: int, cost: int) -> bool:
         """Say whether there is credit and room for a bulk message of this cost.
@@ -120,7 +168,11 @@ class Link:
         Raises:
             LocalProtocolError: There is no such stream.
         """
-        return self.outgoing.can_send(stream, cost, self.outbox.queued_bytes)
+        account = self._account(stream)
+        return account.can_send(stream, cost, self.outbox.queued_bytes)
+
+    def _account(self, stream: int) -> flow.Outgoing | streams.Streams:
+        return self.streams if stream >= messages.FIRST_STREAM else self.outgoing
 
     def queue_bulk(self, message: messages.Bulk) -> None:
         """Let a bulk message that `can_send` allowed wait for the transport.
@@ -132,8 +184,8 @@ class Link:
         if not self.can_send(message.stream, cost):
             raise errors.LocalProtocolError(f"stream {message.stream} has no credit for {cost} bytes", where="stream")
         body = codec.encode(message)
-        urgent = self.outgoing.spend(message.stream, cost)
-        self.outbox.put(outbox.Item(body, cost, urgent), message.stream)
+        urgent = self._account(message.stream).spend(message.stream, cost)
+        self.outbox.put(outbox.Item(body, cost, urgent, message.stream), message.stream)
 
     @property
     def frame_bytes(self) -> int:
@@ -141,13 +193,20 @@ class Link:
         share = self.outgoing.link.window_bytes // 4 - 2 * messages.FRAME_COST_BYTES
         return min(messages.MAX_DATA_BYTES, share)
 
+    @property
+    def has_frames(self) -> bool:
+        """There is something to send, or to be said."""
+        return bool(self.outbox) or self._keepalive.owes_pong or self.incoming.due or self.streams.due
+
     def queue_due(self) -> None:
         """Queue the `Pong` and the `Credit` that this side owes."""
         pong = self._keepalive.take_pong()
         if pong is not None:
             self.queue(pong)
-        if self.incoming.due:
-            self.queue(self.incoming.take())
+        if self.incoming.due or self.streams.due:
+            credit = self.incoming.take()
+            grants = self.streams.take_grants()
+            self.queue(messages.Credit(credit.received, (*credit.grants, *grants)) if grants else credit)
 
     def next_frame(self, now_s: float | None) -> bytes | None:
         """Return the next frame to send, or None.
@@ -161,7 +220,9 @@ class Link:
         if item is None:
             return None
         if item.cost:
-            self.outgoing.link.handed_over(item.cost, item.urgent, self._now_s)
+            self.outgoing.link.handed_over(item.cost, item.urgent, self._now_s, item.stream)
+        elif item.stream >= messages.FIRST_STREAM:
+            self.streams.eof_left(item.stream)
         frame = self._writer.frame(item.body)
         self._sent_bytes += len(frame)
         return frame
@@ -204,6 +265,7 @@ class Link:
             window_bytes=self.outgoing.link.window_bytes,
             rate_bytes_per_s=self.outgoing.link.rate,
             rtt_s=self._keepalive.rtt_s,
-            held_bytes=self.incoming.held_bytes,
+            held_bytes=self.incoming.held_bytes + self.streams.held_bytes,
             streams=self.outgoing.statistics(),
+            open_streams=len(self.streams),
         )

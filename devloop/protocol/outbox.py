@@ -8,6 +8,7 @@ here; it never waits for credit, since what is here had its credit before it cam
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
@@ -19,11 +20,13 @@ class Item(msgspec.Struct, frozen=True, gc=False):
         body: The frame without its number.
         cost: What it costs the stream's credit; 0 for a control message.
         urgent: It goes before bulk.
+        stream: The stream whose order it keeps; 0 where it keeps none.
     """
 
     body: bytes
     cost: int = 0
     urgent: bool = True
+    stream: int = 0
 
 
 class Outbox:
@@ -40,6 +43,9 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self._control) + sum(len(lane) for lane in self._lanes.values())
+
+    def __bool__(self) -> bool:
+        return bool(self._control or self._lanes)
 
     def put(self, item: Item, stream: int | None) -> None:
         """Queue a message.
@@ -74,6 +80,15 @@ class Outbox:
         else:
             del self._lanes[stream]
         return item
+
+    def drop(self, stream: int) -> Sequence[Item]:
+        """Forget what one stream has here, and return it."""
+        lane = self._lanes.pop(stream, None)
+        if lane is None:
+            return ()
+        (self._urgent if lane[0].urgent else self._bulk).remove(stream)
+        self.queued_bytes -= sum(item.cost for item in lane)
+        return lane
 
     def drop_streams(self) -> None:
         """Forget everything that belongs to streams and has not left."""

@@ -24,14 +24,27 @@ from __future__ import annotations
 
 import abc
 import math
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from devloop import __version__, errors
-from devloop.protocol import codec, farewell, flow, handshake, link, messages, state, version
-from devloop.protocol.events import Authenticated, Closed, Event, Opened
+from devloop.protocol import codec, farewell, flow, handshake, link, listeners, messages, state, streams, version
+from devloop.protocol.events import Authenticated, Closed, Event, Granted, Opened
 from devloop.protocol.link import Statistics
 
-__all__ = ["Authenticated", "Closed", "Event", "Opened", "Session", "Statistics"]
+__all__ = ["Authenticated", "Closed", "Event", "Granted", "Opened", "Session", "Statistics"]
+
+
+# What is about byte streams and needs no credit, the same for both halves.
+_OF_STREAMS: Final = (
+    messages.Dial,
+    messages.Dialled,
+    messages.Listen,
+    messages.Listening,
+    messages.Unlisten,
+    messages.Accepted,
+    messages.Eof,
+    messages.Reset,
+)
 
 
 class Session(abc.ABC):
@@ -53,6 +66,7 @@ class Session(abc.ABC):
         self._state = state.State.AWAIT_NONCE
         self._events: list[Event] = []
         self._link = link.Link(now_s)
+        self._listeners = listeners.Listeners()
         self._own_hello: messages.AgentHello | messages.LaptopHello | None = None
         self._peer_hello: messages.AgentHello | messages.LaptopHello | None = None
         self.features: frozenset[str] = frozenset()
@@ -110,7 +124,11 @@ class Session(abc.ABC):
                 raise errors.LocalProtocolError("bulk goes through send_bulk", where=type(message).__name__)
             self._require_feature(message, errors.LocalProtocolError)
             after = state.after_sending(self.role, self._state, type(message))
-            self._transmit(message)
+            if isinstance(message, _OF_STREAMS):
+                if self._listeners.check(message, errors.LocalProtocolError, crossed=False):
+                    self._link.queue_stream(message)
+            else:
+                self._transmit(message)
             self._state = after
             self._sent(message)
 
@@ -164,8 +182,51 @@ class Session(abc.ABC):
         Raises:
             LocalProtocolError: More is given back than came.
         """
-        if not self.closed:
+        if self.closed:
+            return
+        if stream >= messages.FIRST_STREAM:
+            self._link.streams.consumed(stream, size)
+        else:
             self._link.incoming.consumed(stream, size)
+
+    # ---- byte streams ----------------------------------------------------------------------------------------
+
+    @property
+    def streams(self) -> streams.Streams:
+        """The account of byte streams; to be looked at, not to be changed."""
+        return self._link.streams
+
+    @property
+    def next_listener(self) -> int:
+        """The number of the next listener."""
+        return self._listeners.next_number
+
+    def stream_room(self, stream: int, wanted: int) -> int:
+        """Return how much `data` the next message of a byte stream should hold; see `streams.Streams.room`.
+
+        0 where the stream must wait for credit, of which `Granted` tells. `can_send` says whether the link has room.
+
+        Args:
+            stream: The stream.
+            wanted: How much there is.
+
+        Raises:
+            LocalProtocolError: The stream is not open.
+        """
+        return wanted if self.closed else self._link.streams.room(stream, min(wanted, self.frame_bytes))
+
+    def is_stream_urgent(self, stream: int, size: int) -> bool:
+        """Say whether a message of a byte stream with so much `data` would go before bulk.
+
+        Raises:
+            LocalProtocolError: The stream is not open.
+        """
+        return self.closed or self._link.streams.is_urgent(stream, size + messages.FRAME_COST_BYTES)
+
+    @property
+    def has_frames(self) -> bool:
+        """`next_frame` has something to send."""
+        return self._link.has_frames
 
     def next_frame(self, now_s: float | None = None) -> bytes | None:
         """Return the next frame to send, or None.
@@ -228,7 +289,9 @@ class Session(abc.ABC):
         self._require_feature(message, errors.RemoteProtocolError)
         match message:
             case messages.Ping() | messages.Pong() | messages.Credit():
-                self._link.maintain(message)
+                granted = self._link.maintain(message)
+                if granted:
+                    self._events.append(Granted(granted))
             case messages.Bye():
                 self._shut(Closed(farewell.to_error(message, self.role.other), by_peer=True))
             case messages.Nonce():
@@ -242,6 +305,13 @@ class Session(abc.ABC):
                 self._peer_hello = message
                 self._link.outgoing = flow.Outgoing(message.limits)
                 self._events.append(message)
+            case (
+                messages.Data() | messages.Eof() | messages.Reset() | messages.Dialled() | messages.Dial()
+                | messages.Accepted() | messages.Listen() | messages.Listening() | messages.Unlisten()
+            ):  # fmt: skip
+                of_listeners = self._listeners.check(message, errors.RemoteProtocolError, crossed=True)
+                if self._link.receive_stream(message) and of_listeners:
+                    self._events.append(message)
             case _:
                 if isinstance(message, messages.Bulk):
                     self._link.incoming.received(message)
@@ -274,6 +344,7 @@ class Session(abc.ABC):
         assert self._own_hello is not None
         assert self._peer_hello is not None
         self.features = self._own_hello.features & self._peer_hello.features
+        self._link.begin_streams(self.role, self._own_hello.limits.streams, self._peer_hello.limits.streams)
         self._events.append(Opened(self.features, min(self._own_hello.minor, self._peer_hello.minor)))
 
     # ---- its own ---------------------------------------------------------------------------------------------

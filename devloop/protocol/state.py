@@ -74,6 +74,8 @@ Row = Mapping[Kind, State]
 
 _KEEPALIVE: Final = (messages.Ping, messages.Pong)
 
+_STREAM_WORK: Final = (messages.Dialled, messages.Data, messages.Eof, messages.Reset)
+
 _LAPTOP_WORK: Final = (
     messages.Rules,
     messages.Begin,
@@ -86,7 +88,11 @@ _LAPTOP_WORK: Final = (
     messages.Commit,
     messages.Abort,
     messages.Request,
+    messages.Dial,
+    messages.Listen,
+    messages.Unlisten,
     messages.Credit,
+    *_STREAM_WORK,
 )
 
 _AGENT_WORK: Final = (
@@ -100,7 +106,10 @@ _AGENT_WORK: Final = (
     messages.AppChanged,
     messages.HookStarted,
     messages.HookDone,
+    messages.Listening,
+    messages.Accepted,
     messages.Credit,
+    *_STREAM_WORK,
 )
 
 _PROVED: Final = (State.GREETING, State.AWAIT_HELLO, State.DECIDING, State.AWAIT_WELCOME, State.OPEN)

@@ -7,13 +7,18 @@ from typing import Final
 MAJOR: Final = 1
 """Raised when an older peer could misunderstand; peers of different majors refuse each other."""
 
-MINOR: Final = 0
+MINOR: Final = 1
 """Raised when something is added that an older peer can ignore."""
 
-FEATURES: Final = frozenset({"delta", "copy"})
+STREAMS: Final = "streams"
+"""Byte streams: `Dial` and everything of `messages.stream`."""
+
+FEATURES: Final = frozenset({"delta", "copy", STREAMS})
 """What this version can do beyond the base; a session uses what both sides name."""
 
-NEEDED: Final = {"Delta": "delta", "Copy": "copy"}
+_OF_STREAMS: Final = ("Dial", "Dialled", "Listen", "Listening", "Unlisten", "Accepted", "Data", "Eof", "Reset")
+
+NEEDED: Final = {"Delta": "delta", "Copy": "copy", **dict.fromkeys(_OF_STREAMS, STREAMS)}
 """Messages that are only sent where both sides name the feature, by the messages' names."""
 
 RUNS: Final = "runs"

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from devloop import errors
@@ -50,7 +51,8 @@ class LinkWindow:
         """Bytes per second; 0 until measured."""
         self.smallest_rtt_s: float | None = None
         self._held = [0, 0]
-        self._under_way: deque[tuple[int, int, bool]] = deque()
+        self._under_way: deque[tuple[int, int, bool, int]] = deque()
+        self._on_report: Callable[[int, int], None] | None = None
         self._handed = 0
         self._reported = 0
         # a sample gathers busy time: from the first hand-over until everything is reported, and so on
@@ -71,6 +73,29 @@ class LinkWindow:
         """What was admitted and is not known to have arrived, urgent and bulk."""
         return sum(self._held)
 
+    @property
+    def bulk_in_flight_bytes(self) -> int:
+        """The bulk of it."""
+        return self._held[False]
+
+    def tell_reports(self, on_report: Callable[[int, int], None]) -> None:
+        """Have somebody told of each message of a stream that is reported: the stream's number and the bytes."""
+        self._on_report = on_report
+
+    def admits(self, size: int, urgent: bool, queued_bytes: int, max_queued_bytes: int) -> bool:
+        """Say whether so many bytes may be queued and admitted now.
+
+        Args:
+            size: The bytes.
+            urgent: They are urgent.
+            queued_bytes: What is queued already.
+            max_queued_bytes: How much bulk may be.
+        """
+        if queued_bytes and queued_bytes + size > max_queued_bytes and not urgent:
+            self.note_full()
+            return False
+        return self.has_room(size, urgent)
+
     def has_room(self, size: int, urgent: bool) -> bool:
         """Say whether so many bytes may be admitted now."""
         held = self._held[urgent]
@@ -90,12 +115,23 @@ class LinkWindow:
         """Count bytes that will be handed to the transport."""
         self._held[urgent] += size
 
-    def handed_over(self, size: int, urgent: bool, now_s: float) -> None:
-        """Note that admitted bytes were handed to the transport, in this order."""
+    def withdraw(self, size: int, urgent: bool) -> None:
+        """Take back admitted bytes that were not handed over, and will not be."""
+        self._held[urgent] -= size
+
+    def handed_over(self, size: int, urgent: bool, now_s: float, stream: int = 0) -> None:
+        """Note that admitted bytes were handed to the transport, in this order.
+
+        Args:
+            size: The bytes.
+            urgent: They are urgent.
+            now_s: The time.
+            stream: Whose they are, for whoever is told of reports.
+        """
         if self._busy_since_s is None:
             self._busy_since_s = now_s
         self._handed += size
-        self._under_way.append((self._handed, size, urgent))
+        self._under_way.append((self._handed, size, urgent, stream))
 
     def reported(self, total: int, now_s: float) -> None:
         """Take the peer's report.
@@ -113,8 +149,10 @@ class LinkWindow:
                 where="Credit.received",
             )
         while self._under_way and self._under_way[0][0] <= total:
-            _, size, urgent = self._under_way.popleft()
+            _, size, urgent, stream = self._under_way.popleft()
             self._held[urgent] -= size
+            if self._on_report is not None:
+                self._on_report(stream, size)
         self._sample_bytes += total - self._reported
         self._reported = total
         held = self.in_flight_bytes

@@ -248,16 +248,20 @@ class Output(Event, frozen=True, tag="output", kw_only=True):
     """Lines that the app, a hook or a build printed.
 
     Attributes:
-        source: `app`, `build`, or the hook's name.
+        source: `app`, `build`, the hook's name, or `log` where it was read from a container's log.
         lines: The lines, without line ends.
         err: They came on standard error.
         dropped: Lines lost before these.
+        pod: For `log`: whose.
+        container: Likewise.
     """
 
     source: str
     lines: tuple[str, ...]
     err: bool = False
     dropped: int = 0
+    pod: str = ""
+    container: str = ""
 
 
 class AppChanged(Event, frozen=True, tag="app", kw_only=True):
@@ -310,6 +314,28 @@ class GitMoved(Event, frozen=True, tag="git_moved", kw_only=True):
     new: str
 
 
+class ForwardChanged(Event, frozen=True, tag="forward", kw_only=True):
+    """A forwarded port listens now, or cannot, or is no longer declared.
+
+    Attributes:
+        kind: See `devloop.sync.status.ForwardStatus`.
+        local: Where it is on the laptop.
+        to: Where it leads.
+        state: `listening`, `failed`, `already there`, `removed`.
+        detail: Why, or which of several ports it is.
+        hint: What to do about it.
+        code: The error's code, where it failed.
+    """
+
+    kind: str
+    local: str
+    to: str
+    state: str
+    detail: str = ""
+    hint: str = ""
+    code: str = ""
+
+
 class Stopping(Event, frozen=True, tag="stopping", kw_only=True):
     """The watch ends."""
 
@@ -336,6 +362,7 @@ Any = (
     | CommandStarted
     | CommandDone
     | GitMoved
+    | ForwardChanged
     | Stopping
 )
 

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from typing import Final, Protocol, TypeVar
 
+import msgspec
+
 from devloop.core import ops, paths
 from devloop.core.entry import Entry
 from devloop.fs import body
@@ -77,6 +79,15 @@ class _Sending:
         self.unwanted: set[int] = set()
 
 
+class _Prepared(msgspec.Struct, frozen=True):
+    """A small batch as it goes: its ops, the sources of what the target has, the bodies, and what will not come."""
+
+    listing: list[messages.Ops]
+    copies: dict[int, tuple[int, str]]
+    packs: list[messages.Pack]
+    changed: list[int]
+
+
 class Sender:
     """Sends batches over one link.
 
@@ -134,9 +145,12 @@ class Sender:
             # Batches begin in the order of their numbers, also where a later one would find room before an earlier.
             async with self._begins:
                 await self._link.can_begin(len(batch.ops))
+                # A small batch is read first: then all of it leaves together, for one wake-up at each hop on the way.
+                small = total_bytes <= ONE_VISIT_BYTES and len(batch.ops) <= ONE_VISIT_OPS
+                ready = await self._prepared(sending) if small else None
                 self._link.send(messages.Begin(batch.number, len(batch.ops)))
-            if total_bytes <= ONE_VISIT_BYTES and len(batch.ops) <= ONE_VISIT_OPS:
-                await self._all_at_once(sending)
+            if ready is not None:
+                await self._all_at_once(sending, ready)
             else:
                 for message in await self._in_thread(lambda: list(sending.encoder.ops(batch.number, batch.ops))):
                     await self._link.send_bulk(message)
@@ -168,25 +182,30 @@ class Sender:
 
     # ---- bodies ---------------------------------------------------------------------------------------------
 
-    async def _all_at_once(self, sending: _Sending) -> None:
-        """Send a small batch: its bodies are too small for deltas, and it is too late to cancel any of them."""
+    async def _prepared(self, sending: _Sending) -> _Prepared:
+        """Make the messages of a small batch: its bodies are too small for deltas, and can be cancelled no more."""
         batch = sending.batch
         need = sorted(sending.waiting)
         sending.waiting.clear()
         copies = self._copies(sending, need)
+        rest = [index for index in need if index not in copies]
 
-        def prepare() -> tuple[list[messages.Ops], tuple[list[messages.Pack], list[int]]]:
-            rest = [index for index in need if index not in copies]
-            return list(sending.encoder.ops(batch.number, batch.ops)), self._packs(sending, rest)
+        def prepare() -> _Prepared:
+            listing = list(sending.encoder.ops(batch.number, batch.ops))
+            packs, changed = self._packs(sending, rest)
+            return _Prepared(listing, copies, packs, changed)
 
-        listing, (packs, changed) = await self._in_thread(prepare)
-        for message in listing:
+        return await self._in_thread(prepare)
+
+    async def _all_at_once(self, sending: _Sending, ready: _Prepared) -> None:
+        """Send what was prepared."""
+        for message in ready.listing:
             await self._link.send_bulk(message)
-        for index, (root, path) in copies.items():
-            self._link.send(messages.Copy(batch.number, index, root, paths.to_wire(path)))
-        for pack in packs:
+        for index, (root, path) in ready.copies.items():
+            self._link.send(messages.Copy(sending.batch.number, index, root, paths.to_wire(path)))
+        for pack in ready.packs:
             await self._link.send_bulk(pack)
-        self._leave_out(sending, changed)
+        self._leave_out(sending, ready.changed)
 
     async def _bodies(self, sending: _Sending) -> None:
         need = sorted(sending.waiting)

@@ -102,6 +102,44 @@ class ServiceStatus(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+class ForwardStatus(msgspec.Struct, frozen=True):
+    """One forwarded port, or proxy.
+
+    Attributes:
+        kind: `ports`, `forwards`, `reverse` or `proxy`; with `added` true where the command line asked for it.
+        service: The service whose it is; empty for the project's.
+        local: Where it is on the laptop: `localhost:8000`. For `reverse` what is dialled there.
+        to: Where it leads: `pod port 8000`, `postgres:5432`.
+        state: `listening`, `waiting` (no pod is there), `failed` (see the error), `already there`.
+        by: What carried the last connection: `agent` or `port-forward`; empty before the first.
+        target: The pod that it went to or through.
+        open: Connections that are open.
+        held: Of these, those that wait for a pod.
+        total: Connections so far.
+        sent_bytes: From the laptop.
+        received_bytes: To the laptop.
+        error: Why it does not listen, or why the last connection failed.
+        code: That error's code.
+        added: By the command line, not devloop.yaml.
+    """
+
+    kind: str
+    service: str
+    local: str
+    to: str
+    state: str
+    by: str = ""
+    target: str = ""
+    open: int = 0
+    held: int = 0
+    total: int = 0
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    error: str = ""
+    code: str = ""
+    added: bool = False
+
+
 class ProjectStatus(msgspec.Struct, frozen=True):
     """A watching process."""
 
@@ -113,6 +151,7 @@ class ProjectStatus(msgspec.Struct, frozen=True):
     paused: bool
     services: tuple[ServiceStatus, ...]
     v: int = VERSION
+    forwards: tuple[ForwardStatus, ...] = ()
 
 
 class DiffRow(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Opening the connection to an agent: a websocket over a unix socket, or over a socket that somebody else made.
+"""Opening the connection to an agent: a websocket over a unix socket, or over a byte stream that somebody else made.
 
 No proxy: the connection is inside a tunnel or on this machine.
 """
@@ -6,7 +6,6 @@ No proxy: the connection is inside a tunnel or on this machine.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,13 +13,16 @@ import websockets
 from websockets.asyncio import client
 
 from devloop import errors
-from devloop.wire import websocket
+from devloop.transport import carried
+from devloop.wire import channel, websocket
 
 # How long opening may take before the agent counts as not there.
 DIAL_TIMEOUT_S: Final = 10.0
 
 # The agent's own name in the upgrade request; nothing is resolved.
 URI: Final = "ws://agent/devloop"
+
+_TROUBLE: Final = (OSError, TimeoutError, websockets.WebSocketException)
 
 
 async def unix(path: str) -> websocket.WebSocket:
@@ -35,17 +37,26 @@ async def unix(path: str) -> websocket.WebSocket:
     return await _open(lambda: client.unix_connect(path, URI, **_options()), path)
 
 
-async def over(connected: socket.socket, name: str) -> websocket.WebSocket:
-    """Speak to an agent over a socket that is connected already, such as one end of a socket pair.
+async def over(stream: channel.Channel, name: str) -> carried.Carried:
+    """Speak to an agent over a byte stream that leads to it, such as a port-forward.
 
     Args:
-        connected: Taken over; closed with the websocket.
+        stream: Taken over; reset with the websocket.
         name: What it leads to, for messages.
 
     Raises:
         LinkError: What is at the other end is no agent.
     """
-    return await _open(lambda: client.connect(URI, sock=connected, **_options()), name)
+    connection = carried.Carried(stream, URI)
+    try:
+        async with asyncio.timeout(DIAL_TIMEOUT_S):
+            await connection.open()
+    except BaseException as error:
+        stream.reset()
+        if isinstance(error, _TROUBLE):
+            raise _nobody(name, error) from error
+        raise
+    return connection
 
 
 def _options() -> dict[str, Any]:
@@ -56,5 +67,9 @@ async def _open(connect: Callable[[], client.connect], name: str) -> websocket.W
     try:
         async with asyncio.timeout(DIAL_TIMEOUT_S):
             return websocket.WebSocket(await connect())
-    except (OSError, TimeoutError, websockets.WebSocketException) as error:
-        raise errors.LinkError(f"no agent answers at {name}: {error}") from error
+    except _TROUBLE as error:
+        raise _nobody(name, error) from error
+
+
+def _nobody(name: str, error: BaseException) -> errors.LinkError:
+    return errors.LinkError(f"no agent answers at {name}: {error}")

@@ -182,6 +182,27 @@ CODES: Final[dict[str, Code]] = {
         "place, or a link that leads out of the workspace.",
         "Follow the hint. Files that were named as written before are whole.",
     ),
+    "DL0370": Code(
+        "a local port is taken",
+        "Another program on this machine listens on the port that a forward is to have. It is tried again until the "
+        "port is free; everything else goes on.",
+        "End that program (`ss -ltnp` names it), choose another local port, or a range: 8000-8010:80.",
+    ),
+    "DL0371": Code(
+        "a local port belongs to root",
+        "Ports below 1024 may only be used by root, and devloop needs and wants no such right.",
+        "Choose another local port, such as 8080:80.",
+    ),
+    "DL0372": Code(
+        "an address is not this machine's",
+        "A forward names an address of the laptop to listen on, and this machine does not have it.",
+        "Leave the address out for localhost, or write one that `ip addr` shows.",
+    ),
+    "DL0373": Code(
+        "no such forward, or one too many",
+        "What is to be removed is not forwarded, or what is to be added is forwarded already.",
+        "`devloop ports` lists what is forwarded, and at which local port.",
+    ),
     "DL0400": Code(
         "someone else owns this",
         "Another session or another devloop holds the service or the project. Two at once would undo each other.",
@@ -262,6 +283,11 @@ CODES: Final[dict[str, Code]] = {
         "The target's folder is served by another agent: another project's, or one that does not end.",
         "Stop the watch that it belongs to, or give this service a target of its own.",
     ),
+    "DL0608": Code(
+        "the agent's allow list cannot be read",
+        "What `--allow-dial`, or `allowDial` in the chart's values, lists is neither a name nor a network.",
+        "Write `*.namespace`, `service.namespace:5432`, `db.example.com`, `10.0.0.0/8:5432` or `[fd00::/8]:443`.",
+    ),
     "DL0610": Code(
         "the target cannot be written",
         "The agent is there, but a folder that it should keep in sync cannot be written.",
@@ -293,6 +319,12 @@ CODES: Final[dict[str, Code]] = {
         "side, cannot be reached from there, or may not be dialled by the agent. Only that connection has ended.",
         "The message names the place and the reason. Where a rule forbids it, whoever installed devloop in the cluster "
         "can allow more.",
+    ),
+    "DL0621": Code(
+        "nobody carried a connection",
+        "A connection to a forwarded port waited for a pod, and none came in time. The listener stays open, and the "
+        "next connection is tried anew.",
+        "`devloop status` says why there is no pod. `hold:` in devloop.yaml says how long connections wait.",
     ),
     "DL0700": Code(
         "the cluster failed",
@@ -384,6 +416,18 @@ CODES: Final[dict[str, Code]] = {
         "The container is not running, has no such program, or the command did not end in time.",
         "Check the pod with `kubectl describe pod`; the message holds the words of the container runtime.",
     ),
+    "DL0752": Code(
+        "a command was not started in its container",
+        "The container does not run, or its image has no such program. Nothing was run.",
+        "Follow the hint. `devloop shell` shows what is in the container, by devloop's own busybox where the image has "
+        "no shell.",
+    ),
+    "DL0753": Code(
+        "the connection to a running command was cut",
+        "The network, the API server, the node or the pod went away while the command ran. What came until then was "
+        "given out; how the command ended is not known, and it may still run.",
+        "Look whether the pod is there with `devloop status` or `kubectl get pods`, and run the command again.",
+    ),
     "DL0760": Code(
         "no pod to sync to",
         "The workload has no pods, or none of them has an agent in it. devloop goes on looking; with --once it gives "
@@ -415,6 +459,12 @@ CODES: Final[dict[str, Code]] = {
         "(at most five minutes). What is saved is synced meanwhile all the same.",
         "See why with `kubectl logs --previous`, and save the fix. With `reload: supervise` the app is started as soon "
         "as the fix is there.",
+    ),
+    "DL0765": Code(
+        "a service that a port-forward does not reach",
+        "The service has no such port, is an alias of something outside of the cluster (ExternalName), or leads to "
+        "addresses that are no pods. Without an agent, port-forwards reach pods only.",
+        "Follow the hint. With an agent in the namespace, more can be reached: see docs/ports.md.",
     ),
     "DL0780": Code(
         "Argo CD keeps this workload",
@@ -452,6 +502,28 @@ CODES: Final[dict[str, Code]] = {
         "An ephemeral container shares the app's processes and files as they are, so some pods and some settings of "
         "the service do not go with it. The message names the reason.",
         "Follow the hint. docs/how-it-gets-in.md has the table of what goes with which way in.",
+    ),
+    "DL0787": Code(
+        "the claim of `persist:` cannot be had",
+        "Folders that outlive the pod are in a PersistentVolumeClaim `devloop-SERVICE` of the cluster's default "
+        "StorageClass. A quota or a policy forbids it, no volume is made for it, or the last one is being deleted.",
+        "The message has the cluster's own words. `persist_size:` says how large it is; a claim of that name that "
+        "somebody else makes is used as it is.",
+    ),
+    "DL0790": Code(
+        "a container that has printed nothing yet",
+        "Its log was asked for before the container was started for the first time.",
+        "`devloop logs --follow` waits for it; `kubectl describe pod` tells what it waits for.",
+    ),
+    "DL0791": Code(
+        "there was no run before this one",
+        "`--previous` asks for what a container printed before its last restart, and it was not restarted.",
+        "Leave --previous out. A pod that was replaced has taken its logs along.",
+    ),
+    "DL0792": Code(
+        "the node has removed this log",
+        "Kubernetes keeps one ended run of a container at most, and only as long as its pod is there.",
+        "Follow the logs while they are printed, or look into the cluster's own store of logs.",
     ),
     "DL0801": Code(
         "not a pod that Kubernetes would take",

@@ -14,6 +14,8 @@ class JsonView:
         out: Takes the lines, as bytes.
     """
 
+    is_threaded = True
+
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
 

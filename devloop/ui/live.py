@@ -20,13 +20,14 @@ from rich.style import Style
 from rich.text import Text
 
 from devloop.sync import events
-from devloop.ui import escapes, keys, narrator, panel, screen, style
+from devloop.ui import escapes, keys, narrator, panel, podlines, screen, style
 
 # Between two drawings.
 INTERVAL_S: Final = 0.1
 
 # Lines that one drawing prints at most: more than that is not read, and a flood must not stop the rest.
 MAX_LINES: Final = 500
+MAX_LOG_LINES: Final = 100
 
 _STYLES: Final = {
     style.Tone.PLAIN: Style(),
@@ -49,6 +50,8 @@ class LiveView:
         keyboard_fd: Where keys come from; None for none.
         clock: Seconds since the epoch.
     """
+
+    is_threaded = False
 
     def __init__(
         self,
@@ -76,6 +79,11 @@ class LiveView:
     def show(self, event: events.Event) -> None:
         """Take an event up; it is drawn within a tenth of a second."""
         lines = self._narrator.tell(event)
+        if isinstance(event, events.Output) and event.pod:
+            # Drawing is what costs: a log that nobody could read at this speed is not drawn whole.
+            room = max(0, MAX_LOG_LINES - sum(1 for line in self._lines if line.label))
+            self._lost += max(0, len(lines) - room)
+            lines = lines[len(lines) - min(room, len(lines)) :]
         if len(self._lines) + len(lines) > MAX_LINES:
             self._lost += len(self._lines) + len(lines) - MAX_LINES
         self._lines.extend(lines)
@@ -137,7 +145,9 @@ class LiveView:
 
     def _line(self, line: narrator.Line) -> Text:
         label = f"{line.service} {line.source}" if line.source not in {"", narrator.APP} else line.service
-        found = Text(escapes.name(label), style=_service_style(line.service))
+        found = Text(
+            line.label or escapes.name(label), style=_service_style(podlines.colour_of(line.label) or line.service)
+        )
         if line.kind is narrator.Kind.OUTPUT:
             return found.append(" | ", style=_STYLES[style.Tone.DIM]).append_text(_foreign(line.text))
         if label:

@@ -10,8 +10,9 @@ from typing import Final
 
 import msgspec
 
+from devloop.logs import values
 from devloop.sync import events
-from devloop.ui import escapes
+from devloop.ui import escapes, podlines
 from devloop.ui.style import Tone
 
 # How many of a list's paths are told; the rest is a number, and `devloop status` has them all.
@@ -41,6 +42,7 @@ class Line(msgspec.Struct, frozen=True):
         tone: How it is drawn.
         kind: What it is.
         ms: For `SAVE`: how long it took.
+        label: For lines of a pod's log: the pod and the container, in short.
     """
 
     text: str
@@ -49,6 +51,7 @@ class Line(msgspec.Struct, frozen=True):
     tone: Tone = Tone.PLAIN
     kind: Kind = Kind.WORD
     ms: float | None = None
+    label: str = ""
 
 
 class Narrator:
@@ -62,12 +65,13 @@ class Narrator:
         self._moved: set[str] = set()
         self._drift: dict[tuple[str, str], int] = {}
         self._failed: dict[str, str] = {}
+        self._labels = podlines.Labels()
 
     def tell(self, event: events.Event) -> list[Line]:
         """Return the lines that tell of an event; often none."""
         match event:
             case events.Output():
-                return _output(event)
+                return _output(event, self._label(event))
             case events.SyncStarted() | events.SyncComplete() | events.SyncFailed():
                 return self._sync(event)
             case events.ProblemsChanged():
@@ -78,6 +82,11 @@ class Narrator:
                 return self._drifted(event)
             case _:
                 return _simple(event)
+
+    def _label(self, event: events.Output) -> str:
+        if not event.pod:
+            return ""
+        return self._labels.of(values.Origin(event.service, event.pod, "", event.container))
 
     # ---- syncs ------------------------------------------------------------------------------------------------------
 
@@ -182,8 +191,8 @@ class Narrator:
         ]
 
 
-def _output(event: events.Output) -> list[Line]:
-    lines = [Line(text, event.service, event.source, kind=Kind.OUTPUT) for text in event.lines]
+def _output(event: events.Output, label: str) -> list[Line]:
+    lines = [Line(text, event.service, event.source, kind=Kind.OUTPUT, label=label) for text in event.lines]
     if event.dropped:
         lost = counted(event.dropped, "line")
         lines.insert(0, Line(f"… {lost} lost: printed faster than shown", event.service, tone=Tone.DIM))
@@ -211,10 +220,27 @@ def _simple(event: events.Event) -> list[Line]:
             return [Line(text, event.service, tone=Tone.WARNING if paused else Tone.PLAIN)]
         case events.Pulled(path=path, conflict=conflict):
             return [_pulled(path, conflict, event.service)]
+        case events.ForwardChanged():
+            return _forward(event)
         case events.Stopping(reason=reason):
             return [Line(f"stopping: {reason}" if reason else "stopping", tone=Tone.DIM)]
         case _:
             return _commands(event)
+
+
+def _forward(event: events.ForwardChanged) -> list[Line]:
+    way = forward_told(event.kind, event.local, event.to)
+    match event.state:
+        case "failed":
+            text = f"warning[{event.code}]: {way}: {escapes.plain(event.detail)}"
+            return [Line(text, event.service, tone=Tone.WARNING), *_hint(event.hint, event.service)]
+        case "removed":
+            return [Line(f"no longer forwarded: {way}", event.service, tone=Tone.DIM)]
+        case "already there":
+            return [Line(f"{event.local} is the app's own port: nothing to forward", event.service, tone=Tone.DIM)]
+        case _:
+            detail = f" ({escapes.plain(event.detail)})" if event.detail else ""
+            return [Line(f"{way}{detail}", event.service)]
 
 
 def _commands(event: events.Event) -> list[Line]:
@@ -286,6 +312,13 @@ def _some(paths: tuple[str, ...], count: int) -> str:
 
 
 # ---- words that others use too --------------------------------------------------------------------------------------
+
+
+def forward_told(kind: str, local: str, to: str) -> str:
+    """Return which way a forward leads, in the order in which its bytes first flow."""
+    if kind == "reverse":
+        return f"{escapes.plain(to)} -> {escapes.plain(local)}"
+    return f"{escapes.plain(local)} -> {escapes.plain(to)}"
 
 
 def held(count: int, managed: int = 0) -> str:

@@ -75,6 +75,7 @@ class Panel:
         self.project = ""
         self.paused = False
         self.rows: dict[str, Row] = {}
+        self.ports: dict[tuple[str, str], events.ForwardChanged] = {}
 
     # ---- folding ----------------------------------------------------------------------------------------------------
 
@@ -91,6 +92,10 @@ class Panel:
                 self._sync(event, self._row(event.service))
             case events.LinkChanged() | events.Drifted():
                 self._target(event, self._row(event.service))
+            case events.ForwardChanged(local=local, to=to, state=state):
+                self.ports.pop((local, to), None)
+                if state != "removed":
+                    self.ports[local, to] = event
             case events.Output() | events.Notice():
                 return False
             case _:
@@ -174,6 +179,8 @@ class Panel:
         found += [_row_spans(row, name_width, width, now_s, paused=self.paused) for row in shown]
         if len(self.rows) > len(shown):
             found.append([(f"  … and {len(self.rows) - len(shown)} more: see `devloop status`", Tone.DIM)])
+        if self.ports:
+            found.append(_ports(list(self.ports.values())))
         found.append(_keys(width, paused=self.paused))
         return [cut(line, width) for line in found]
 
@@ -263,6 +270,23 @@ def _app(app: events.AppChanged) -> Span:
         return f"app pid {app.pid}{again}", Tone.PLAIN
     tone = Tone.BAD if app.phase == "crashed" else Tone.WARNING
     return f"app {app.phase}" + (f": {escapes.plain(app.detail)}" if app.detail else ""), tone
+
+
+def _ports(some: Sequence[events.ForwardChanged]) -> list[Span]:
+    """Return the one line of all forwards; those that do not listen are marked."""
+    spans: list[Span] = [("⇄", Tone.DIM)]
+    for each in some:
+        local = escapes.plain(each.local).removeprefix("localhost:")
+        to = escapes.plain(each.to).replace("pod port ", f"{escapes.name(each.service)}:")
+        told = f"{to}→{local}" if each.kind == "reverse" else f"{local}→{to}"
+        told = f"{local} proxy" if each.kind == "proxy" else told
+        spans.append(
+            (f" {told} " if each.state != "failed" else f" ✗ {told} ", _PORT_TONES.get(each.state, Tone.PLAIN))
+        )
+    return spans
+
+
+_PORT_TONES: Final = {"failed": Tone.WARNING, "already there": Tone.DIM}
 
 
 def _keys(width: int, *, paused: bool) -> list[Span]:

@@ -54,7 +54,19 @@ def render(project: status.ProjectStatus, *, now_s: float, color: bool = False) 
                 f"{paint.service(escapes.name(service.name), service.name)}:",
                 *("  " + note for note in notes),
             ]
+    if project.forwards:
+        lines += ["", _forwards(project.forwards, paint)]
     return "\n".join(lines)
+
+
+def _forwards(some: Sequence[status.ForwardStatus], paint: style.Style) -> str:
+    """Return the forwards in one line; `devloop ports` has the table."""
+    told = []
+    for each in some:
+        way = narrator.forward_told(each.kind, each.local, each.to.replace("pod port ", f"{each.service}:"))
+        marks = {"failed": Tone.BAD, "waiting": Tone.WARNING}
+        told.append(paint(way, marks[each.state]) + f" ({each.state})" if each.state in marks else way)
+    return f"ports: {', '.join(told)}"
 
 
 def names(project: status.ProjectStatus) -> list[str]:

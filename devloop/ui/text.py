@@ -10,7 +10,7 @@ import re
 from typing import Final, TextIO
 
 from devloop.sync import events
-from devloop.ui import escapes, markers, narrator, style
+from devloop.ui import escapes, markers, narrator, podlines, style
 
 # What editors' matchers for gcc take: path, line, column, severity.
 _COMPILER: Final = re.compile(r"(?!devloop:).+?:\d+:(?:\d+:)? *(?:fatal )?(?:error|warning|note|info)\b")
@@ -24,6 +24,8 @@ class TextView:
         err: Takes everything else.
         color: `err` is drawn in colours; the markers never are.
     """
+
+    is_threaded = True
 
     def __init__(self, out: TextIO, err: TextIO, *, color: bool = False) -> None:
         self._out = out
@@ -60,6 +62,9 @@ class TextView:
         return f"{self._style.service(service, service)}: {text}" if service else text
 
     def _output(self, line: narrator.Line) -> str:
+        if line.label:
+            text = podlines.safe(line.text, color=self._style.on)
+            return f"{self._style.service(line.label, podlines.colour_of(line.label))} | {text}"
         if line.source != narrator.APP:
             plain = escapes.plain(line.text)
             if _COMPILER.match(plain):

@@ -11,10 +11,19 @@ from devloop.sync import events
 
 
 class View(Protocol):
-    """Something that shows events."""
+    """Something that shows events.
+
+    Attributes:
+        is_threaded: It may be used from other threads than the loop's, from one at a time.
+    """
+
+    is_threaded: bool
 
     def show(self, event: events.Event) -> None:
-        """Show one event. Called from the event loop's thread only; must not block on anything but the terminal."""
+        """Show one event. Must not block on anything but the terminal.
+
+        Called from the event loop's thread only, unless it `is_threaded`.
+        """
 
     def close(self) -> None:
         """Show what is left, and give the terminal back. Calling it again does nothing."""

@@ -21,6 +21,9 @@ from devloop.protocol import messages, session
 # How long the last frames may take to leave, once the session has closed.
 CLOSE_TIMEOUT_S: Final = 2.0
 
+# Small frames leave together, up to about this much: every write costs each hop on the way a wake-up.
+TOGETHER_BYTES: Final = 64 * 1024
+
 # The clock looks at least this often, in case the loop's time jumps with a sleeping machine.
 LONGEST_TICK_S: Final = 1.0
 
@@ -28,8 +31,8 @@ LONGEST_TICK_S: Final = 1.0
 class Connection(Protocol):
     """What the driver needs of a connection: whole binary messages, in order."""
 
-    async def send(self, message: bytes, /) -> None:
-        """Send one message; wait while the connection's buffer is full. Raises ConnectionError when it is gone."""
+    async def send(self, *messages: bytes) -> None:
+        """Send messages; wait while the connection's buffer is full. Raises ConnectionError when it is gone."""
 
     async def recv(self) -> bytes:
         """Return the next message. Raises ConnectionError at its end."""
@@ -122,6 +125,26 @@ class Driver:
             await self._room.wait()
         raise errors.LinkError("the link has ended")
 
+    def try_bulk(self, message: messages.Bulk) -> bool:
+        """Send a bulk message if it may be sent now; say whether it was."""
+        if not self.session.can_send(message.stream, len(message.data)):
+            return False
+        self.session.send_bulk(message)
+        self._frames.set()
+        return True
+
+    async def room(self) -> None:
+        """Wait until there may be room for what `try_bulk` has refused.
+
+        Raises:
+            LinkError: The link has ended.
+        """
+        if not self._closing.is_set():
+            self._room.clear()
+            await self._room.wait()
+        if self._closing.is_set():
+            raise errors.LinkError("the link has ended")
+
     async def can_begin(self, ops: int) -> None:
         """Wait until the peer takes another batch.
 
@@ -141,7 +164,7 @@ class Driver:
     def consumed(self, stream: int, cost: int) -> None:
         """Give back credit for bulk that has been dealt with: `messages.cost` of what came."""
         self.session.consumed(stream, cost)
-        self._frames.set()
+        self._wake_writer()
 
     def close(self, bye: messages.Bye) -> None:
         """Say goodbye, and end the link once that is sent."""
@@ -174,10 +197,10 @@ class Driver:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                frame = self.session.next_frame(loop.time())
-                if frame is not None:
-                    await self._connection.send(frame)
-                    # A frame that left makes room for the next bulk.
+                frames = self._next_frames(loop.time())
+                if frames:
+                    await self._connection.send(*frames)
+                    # Frames that left make room for the next bulk.
                     self._room.set()
                     continue
                 if self.session.closed:
@@ -188,6 +211,15 @@ class Driver:
             self._lost(error)
         finally:
             self._drained.set()
+
+    def _next_frames(self, now_s: float) -> list[bytes]:
+        """Return the frames that leave now."""
+        frames: list[bytes] = []
+        size = 0
+        while size < TOGETHER_BYTES and (frame := self.session.next_frame(now_s)) is not None:
+            frames.append(frame)
+            size += len(frame)
+        return frames
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -214,8 +246,13 @@ class Driver:
                     self._hand_out_one(event)
         finally:
             self._handing_out = False
-        self._frames.set()
+        self._wake_writer()
         self._room.set()
+
+    def _wake_writer(self) -> None:
+        """Let the writer go on where there is something for it: on a busy link most of what comes needs no answer."""
+        if self.session.has_frames or self.session.closed:
+            self._frames.set()
 
     def _hand_out_one(self, event: session.Event) -> None:
         if isinstance(event, session.Closed):

@@ -35,14 +35,15 @@ class WebSocket:
     def __init__(self, opened: connection.Connection) -> None:
         self._connection = opened
 
-    async def send(self, message: bytes) -> None:
-        """Send one binary message; wait while the buffer is full.
+    async def send(self, *messages: bytes) -> None:
+        """Send binary messages; wait while the buffer is full.
 
         Raises:
             ConnectionError: The connection has ended.
         """
         try:
-            await self._connection.send(message)
+            for message in messages:
+                await self._connection.send(message)
         except _LOST as error:
             raise ConnectionError(str(error)) from error
 

@@ -70,6 +70,14 @@ def roots_in(folder: Path) -> str:
     return json.dumps([{"to": "/r", **{name: str(base / name) for name in ("data", "stage", "state")}}])
 
 
+def started(folder: Path) -> subprocess.Popen[bytes]:
+    """Start an agent with one root on a unix socket, for a test that ends it as it likes."""
+    command = [sys.executable, "-m", "agent", "serve", "--roots", roots_in(folder), "--state", str(folder / "agent")]
+    return subprocess.Popen(
+        [*command, "--socket", str(folder / "s")], stdout=subprocess.PIPE, env=environment(), cwd=folder
+    )
+
+
 @contextlib.contextmanager
 def running(folder: Path, *, port: bool = False, **env: str) -> Iterator[Process]:
     """Start an agent with one root; on leaving it must end in order, and must not have crashed or complained."""

@@ -21,9 +21,10 @@ from devloop import errors
 from devloop.core import entry, ops, zstd
 from devloop.protocol import bodies, codec, handshake, laptop, messages, version
 from devloop.transport import dial
-from devloop.wire import driver, websocket
+from devloop.wire import driver
 from tests.behaviour import agents
 from tests.unit.agent import linked
+from tests.unit.wire import wired
 
 UNSAFE = [b"../x", b"/x", b"a/../../x", b"a\0b", b".git/x", b"a/.devloop/x", b"", b"a//b", b".", b"a/..", b"x" * 5000]
 
@@ -90,8 +91,8 @@ async def test_a_wrong_key_is_an_auth_error(agent: agents.Process) -> None:
     assert caught.value.hint
 
 
-async def over_port(port: int) -> websocket.WebSocket:
-    return await dial.over(socket.create_connection(("127.0.0.1", port)), "the port")
+async def over_port(port: int) -> driver.Connection:
+    return await dial.over(wired.Wired(socket.create_connection(("127.0.0.1", port))), "the port")
 
 
 async def test_a_recorded_proof_proves_nothing(agent: agents.Process) -> None:

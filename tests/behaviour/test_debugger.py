@@ -11,7 +11,6 @@ import contextlib
 import importlib.util
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -19,12 +18,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from devloop.cli import asking, main, options
-from devloop.ide import jsonc
+from tests.behaviour import dap
 
 REPO = Path(__file__).resolve().parents[2]
 PYTHON = os.environ.get("DEVLOOP_TEST_DEBUGPY") or (sys.executable if importlib.util.find_spec("debugpy") else "")
@@ -47,54 +45,6 @@ while True:
     time.sleep(0.01)
 """
 LINE = 5
-
-
-class Adapter:
-    """A client of the Debug Adapter Protocol, as small as it can be.
-
-    Args:
-        connected: To the adapter.
-    """
-
-    def __init__(self, connected: socket.socket) -> None:
-        self._stream = connected.makefile("rwb")
-        self._sent = 0
-        self.seen: list[dict[str, Any]] = []
-
-    def send(self, command: str, **arguments: Any) -> int:
-        self._sent += 1
-        body = json.dumps({"seq": self._sent, "type": "request", "command": command, "arguments": arguments}).encode()
-        self._stream.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-        self._stream.flush()
-        return self._sent
-
-    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
-        number = self.send(command, **arguments)
-        return self.answer(number)
-
-    def answer(self, number: int) -> dict[str, Any]:
-        found = self._until(lambda each: each["type"] == "response" and each["request_seq"] == number)
-        assert found["success"], found
-        body: dict[str, Any] = found.get("body") or {}
-        return body
-
-    def event(self, name: str) -> dict[str, Any]:
-        found = self._until(lambda each: each["type"] == "event" and each["event"] == name)
-        body: dict[str, Any] = found.get("body") or {}
-        return body
-
-    def _until(self, fits: Any) -> dict[str, Any]:
-        while True:
-            for message in self.seen:
-                if fits(message):
-                    self.seen.remove(message)
-                    return message
-            size = 0
-            while (line := self._stream.readline()).strip():
-                if line.lower().startswith(b"content-length:"):
-                    size = int(line.split(b":")[1])
-            assert size, f"the adapter went away; seen: {self.seen}"
-            self.seen.append(json.loads(self._stream.read(size)))
 
 
 @contextlib.contextmanager
@@ -140,35 +90,14 @@ def project(folder: Path) -> None:
     )
 
 
-def configuration(folder: Path) -> dict[str, Any]:
-    """Return the configuration as VS Code hands it to the adapter: with its variable replaced."""
-    node = jsonc.parse((folder / ".vscode/launch.json").read_text(), "launch.json")
-    assert node is not None
-    [found] = node.value["configurations"]
-    made: dict[str, Any] = json.loads(json.dumps(found).replace("${workspaceFolder}", str(folder)))
-    return made
-
-
 def test_a_breakpoint_by_the_laptops_path_is_hit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEVLOOP_STATE_DIR", str(tmp_path / "state"))
     folder = tmp_path.resolve() / "shop"
     project(folder)
     monkeypatch.chdir(folder)
     assert main.run(["ide", "vscode", "--write"], options.Chosen()) == 0
-    given = configuration(folder)
-    assert given["type"] == "debugpy" and not re.search(r"\$\{", json.dumps(given))
+    given = dap.configuration(folder)
+    assert given["type"] == "debugpy"
     source = str(folder / "web/app.py")
     with watching(folder), connected(given["connect"]["host"], given["connect"]["port"]) as line:
-        adapter = Adapter(line)
-        adapter.ask("initialize", adapterID="debugpy", pathFormat="path", linesStartAt1=True, columnsStartAt1=True)
-        attached = adapter.send("attach", **given)
-        adapter.event("initialized")
-        set_ = adapter.ask("setBreakpoints", source={"path": source}, breakpoints=[{"line": LINE}])
-        assert set_["breakpoints"][0]["verified"], set_
-        adapter.ask("configurationDone")
-        adapter.answer(attached)
-        stopped = adapter.event("stopped")
-        assert stopped["reason"] == "breakpoint"
-        [top, *_] = adapter.ask("stackTrace", threadId=stopped["threadId"])["stackFrames"]
-        assert (top["source"]["path"], top["line"], top["name"]) == (source, LINE, "tick")
-        adapter.ask("disconnect")
+        dap.breaks_at(line, given, source, LINE, "tick")

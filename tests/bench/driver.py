@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -18,12 +19,13 @@ from typing import Any, Final
 
 import msgspec
 
+from devloop import errors
 from devloop.config import load
 from devloop.daemon import app, replica
 from devloop.protocol import messages
 from devloop.sync import events
 from devloop.transport import dial
-from devloop.wire import websocket
+from devloop.wire import pump, websocket
 
 # An edit that takes longer than this is told as this long.
 LONGEST_S: Final = 60.0
@@ -33,10 +35,11 @@ class Order(msgspec.Struct, frozen=True):
     """What the bench asks for.
 
     Attributes:
-        do: `edits` or `wire`.
+        do: `edits`, `wire` or `forward`.
         path: The file to edit.
         count: How many edits; with 0, until the order `enough`.
         gap_s: From the end of one edit to the next.
+        port: What to forward.
         until: `complete`: the service is in sync again; `acked`: the edit's own batch was acked.
     """
 
@@ -45,6 +48,7 @@ class Order(msgspec.Struct, frozen=True):
     count: int = 0
     gap_s: float = 0.1
     until: str = "complete"
+    port: int = 0
 
 
 class Stopwatch:
@@ -144,7 +148,9 @@ def _tap(watch: Stopwatch) -> None:
     replica.Replica._acked = acked  # type: ignore[method-assign]
 
 
-async def _orders(daemon: app.Daemon, watch: Stopwatch, group: asyncio.TaskGroup) -> None:
+async def _orders(
+    daemon: app.Daemon, watch: Stopwatch, group: asyncio.TaskGroup, forwards: list[asyncio.Task[None]]
+) -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
@@ -156,9 +162,36 @@ async def _orders(daemon: app.Daemon, watch: Stopwatch, group: asyncio.TaskGroup
                 watch.enough()
             case "wire":
                 watch.wire()
+            case "forward":
+                forwards.append(group.create_task(_forward(daemon, order.port, group)))
             case _:
                 raise ValueError(f"no such order: {order.do}")
     daemon.stop("the bench is done")
+
+
+async def _forward(daemon: app.Daemon, port: int, group: asyncio.TaskGroup) -> None:
+    """Carry connections to a port of the pod's loopback, the plainest forward there is, until the daemon ends."""
+    loop = asyncio.get_running_loop()
+    service = next(iter(daemon._services.values()))
+    one = next(iter(service.replicas.values()))
+
+    async def carry(taken: socket.socket) -> None:
+        carrier = one.tunnel.streams
+        try:
+            if carrier is None:
+                raise errors.LinkError("the link is down")
+            channel = await carrier.dial("127.0.0.1", port, timeout_s=LONGEST_S)
+        except errors.DevloopError:
+            pump.abort(taken)
+        else:
+            await pump.join(channel, taken)
+
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
+        listening.setblocking(False)
+        say("forwarding", at_s=time.monotonic(), port=listening.getsockname()[1])
+        while True:
+            taken, _ = await loop.sock_accept(listening)
+            group.create_task(carry(taken))
 
 
 async def _run(config: str, via: str) -> None:
@@ -170,11 +203,14 @@ async def _run(config: str, via: str) -> None:
         _detour(via)
     async with asyncio.TaskGroup() as group:
         following = group.create_task(watch.follow())
-        orders = group.create_task(_orders(daemon, watch, group))
+        forwards: list[asyncio.Task[None]] = []
+        orders = group.create_task(_orders(daemon, watch, group, forwards))
         say("running", at_s=time.monotonic())
         status = await daemon.run()
         orders.cancel()
         await following
+        for task in forwards:
+            task.cancel()
     say("ended", at_s=time.monotonic(), status=int(status))
 
 

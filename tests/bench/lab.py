@@ -184,6 +184,11 @@ class Subject:
         found = self.records(lambda record: record["kind"] == "edits_done")
         return [record["ms"] for record in found if record["kind"] == "edit"]
 
+    def forward(self, port: int) -> int:
+        """Have it forward a port of the pod's loopback, and return the local one."""
+        self.order(do="forward", port=port)
+        return int(self.wait(lambda record: record["kind"] == "forwarding")["port"])
+
     def wire_bytes(self) -> int:
         """Return how many bytes went over the link so far, both ways."""
         self.order(do="wire")

@@ -17,23 +17,26 @@ from tests.bench.scenarios import (
     curve,
     delta,
     first_sync,
+    forwards,
     hundred_k,
     idle,
     in_cluster,
     plan,
     save,
     thousand,
+    tunnel,
     warm_start,
 )
 
 Scenario = Callable[[plan.Plan], list[report.Figure]]
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
-    each.NAME: each.run for each in (save, thousand, first_sync, warm_start, big_file, delta, hundred_k, curve, idle)
+    each.NAME: each.run
+    for each in (save, thousand, first_sync, warm_start, big_file, delta, hundred_k, curve, idle, tunnel)
 }
 
-# Only by name: it needs a cluster, and starts one.
-ON_DEMAND: Final[Mapping[str, Scenario]] = {in_cluster.NAME: in_cluster.run}
+# Only by name: they need a cluster, and start one.
+ON_DEMAND: Final[Mapping[str, Scenario]] = {each.NAME: each.run for each in (in_cluster, forwards)}
 KNOWN: Final[Mapping[str, Scenario]] = {**SCENARIOS, **ON_DEMAND}
 
 # More than this beside us, and figures say more about the others than about devloop.

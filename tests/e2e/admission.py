@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import secrets
@@ -11,6 +12,7 @@ from typing import Any, Final
 import yaml
 
 from tests.e2e import cluster, shapes, space
+from tests.unit.docs import rendering
 
 NAME: Final = "devloop-admission"
 NAMESPACE: Final = "devloop-system"
@@ -56,6 +58,39 @@ class Installed:
             self.admin("rollout", "status", f"deployment/{self.name}", "--timeout=90s")
         else:
             self.admin("wait", "--for=delete", "pod", "-l", f"app.kubernetes.io/instance={self.name}", "--timeout=60s")
+
+    def distrust(self) -> None:
+        """Have the API server trust another authority, as after somebody applied an old manifest."""
+        other = json.loads(self.admin("get", "configmap", "kube-root-ca.crt", "-o", "json"))["data"]["ca.crt"]
+        bundle = base64.b64encode(other.encode()).decode()
+        patch = [
+            {"op": "replace", "path": f"/webhooks/{index}/clientConfig/caBundle", "value": bundle} for index in (0, 1)
+        ]
+        self.whole.admin("patch", "mutatingwebhookconfiguration", self.name, "--type=json", "-p", json.dumps(patch))
+
+    @contextlib.contextmanager
+    def unconfigured(self) -> Iterator[None]:
+        """Take the configuration away meanwhile, as somebody does who cleans up."""
+        found = self.whole.admin.json("get", "mutatingwebhookconfiguration", self.name)
+        self.whole.admin("delete", "mutatingwebhookconfiguration", self.name)
+        try:
+            yield
+        finally:
+            del found["metadata"]["resourceVersion"], found["metadata"]["uid"]
+            self.whole.admin("create", "-f", "-", told=json.dumps(found))
+
+    def restore_in(self, ns: space.Space) -> None:
+        """Have patches restored in a namespace, as Ops do: what the chart renders, and the sweeper's argument."""
+        objects = rendering.template("restore.yaml", release=self.name, name=self.name, restoreIn=[ns.name])
+        listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        ns.admin("apply", "-f", "-", told=listed)
+        argument = {"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": f"--restore-in={ns.name}"}
+        self.admin("patch", "deployment", self.name, "--type=json", "-p", json.dumps([argument]))
+        self.admin("rollout", "status", f"deployment/{self.name}", "--timeout=90s")
+
+    def restore_nowhere(self) -> None:
+        """Take that right away again."""
+        self.whole.admin("delete", "clusterrole", f"{self.name}-restore", "--ignore-not-found")
 
     def logs(self) -> str:
         """Return what it says."""

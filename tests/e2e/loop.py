@@ -63,6 +63,7 @@ class Bench:
         server: str = "",
         services: dict[str, Any] | None = None,
         alter: Callable[[dict[str, Any]], None] = lambda spec: None,
+        kube_version: str = "",
     ) -> project.Project:
         """Make both.
 
@@ -72,10 +73,11 @@ class Bench:
             server: See `space.Space.developer`.
             services: Of devloop.yaml.
             alter: Changes the pods' spec after the injection.
+            kube_version: Of which Kubernetes the manifests are; by default the cluster's.
         """
         made = self.laptop("laptop", server=server, services=services)
         plain = deployment(self.app_image, *(command or ("/bin/sleep", "infinity")), replicas=replicas)
-        (injected,) = made.injected(plain, image=self.agent_image)
+        (injected,) = made.injected(plain, image=self.agent_image, kube_version=kube_version)
         alter(injected["spec"]["template"]["spec"])
         self.ns.apply(injected)
         return made

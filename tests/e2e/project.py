@@ -20,7 +20,7 @@ import yaml
 
 from devloop.sync import events
 from devloop.ui import narrator
-from tests.e2e import cluster, space
+from tests.e2e import cluster, space, terminal
 
 # How long the loop may take for anything, a new pod included.
 PATIENCE_S: Final = 90.0
@@ -76,24 +76,47 @@ class Project:
             timeout=timeout_s,
         )
 
+    def raw(
+        self, *arguments: str, told: bytes = b"", timeout_s: float = PATIENCE_S
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a verb to its end with bytes for its input and its output."""
+        return subprocess.run(
+            self._argv(*arguments),
+            cwd=self.folder,
+            env=self._environment,
+            input=told,
+            capture_output=True,
+            timeout=timeout_s,
+        )
+
+    @contextlib.contextmanager
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a verb meanwhile; it is killed in the end."""
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            self._argv(*arguments), cwd=self.folder, env=self._environment, stdin=pipe, stdout=pipe, stderr=pipe
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def at_terminal(self, *arguments: str) -> contextlib.AbstractContextManager[terminal.Screen]:
+        """Run a verb at a terminal."""
+        return terminal.opened(self._argv(*arguments), self.folder, self._environment)
+
     def ok(self, *arguments: str, told: str = "") -> str:
         """Run a verb that must succeed, and return its output."""
         done = self.run(*arguments, told=told)
         assert done.returncode == 0, f"devloop {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def injected(self, *manifests: dict[str, Any], image: str) -> list[dict[str, Any]]:
+    def injected(self, *manifests: dict[str, Any], image: str, kube_version: str = "") -> list[dict[str, Any]]:
         """Return manifests with the agent in them, by `devloop inject`."""
         told = "\n---\n".join(yaml.safe_dump(each, sort_keys=False) for each in manifests)
-        version = str(self.where.cluster.version)
+        version = kube_version or str(self.where.cluster.version)
         out = self.ok("inject", "-f", "-", "--agent-image", image, "--kube-version", version, told=told)
         return [each for each in yaml.safe_load_all(out) if each]
-
-    def started(self, *arguments: str) -> subprocess.Popen[str]:
-        """Return a verb that goes on, to be entered and ended by the caller; its errors are this process's."""
-        return subprocess.Popen(
-            self._argv(*arguments), cwd=self.folder, env=self._environment, stdout=subprocess.PIPE, text=True
-        )
 
     def watch(self, *arguments: str) -> Watch:
         """Return a watching devloop, to be entered."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import json
 import secrets
 import socket
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from tests.e2e import cluster
+from tests.e2e import cluster, shapes
 
 # How long a pod may take to come up, images being there already.
 POD_S: Final = 60.0
@@ -218,6 +220,21 @@ def until_gone(whole: cluster.Cluster, timeout_s: float = 120.0) -> None:
     left = whole.admin("get", "namespaces", "-l", LABEL, "-o", "name").split()
     if left:
         whole.admin("wait", "--for=delete", *left, f"--timeout={timeout_s:.0f}s", timeout_s=timeout_s + 30)
+
+
+def bare_image(ns: Space, agent_image: str) -> str:
+    """Load an image of one static program, /busybox: no libc, no shell, no folders; return its name."""
+    # the agent's image brings one along
+    taken = "import base64; print(base64.b64encode(open('/usr/share/devloop/busybox', 'rb').read()).decode())"
+    ns.apply(shapes.once("busybox", agent_image, "python", "-c", taken))
+    assert ns.finished("busybox") == "Succeeded"
+    program = ns.folder / "bare" / "busybox"
+    program.parent.mkdir()
+    program.write_bytes(base64.b64decode(ns.logs("busybox")))
+    program.chmod(0o755)
+    name = f"localhost/devloop-bare:{hashlib.sha256(program.read_bytes()).hexdigest()[:12]}"
+    ns.cluster.folder_image(name, program.parent, ["/busybox"])
+    return name
 
 
 @contextlib.contextmanager

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import hashlib
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +15,7 @@ from devloop.protocol import messages
 from devloop.transport import dial
 from tests.e2e import cluster, shapes, space
 from tests.unit.agent import linked
+from tests.unit.wire import wired
 
 NAME = "web"
 SLEEP = ("/bin/sleep", "infinity")
@@ -33,7 +31,7 @@ def key_of(user: cluster.Kubectl, pod: str = NAME) -> bytes:
 async def laptop(user: cluster.Kubectl, key: bytes, pod: str = NAME) -> AsyncIterator[linked.Laptop]:
     """Link a laptop to a pod's agent through the API server."""
     with space.forwarded(user, pod, shapes.PORT) as opened:
-        connection = await dial.over(opened, pod)
+        connection = await dial.over(wired.Wired(opened), pod)
         claim = linked.hello(syncs=(messages.SyncSpec(shapes.TO),))
         one = linked.Laptop(connection, claim, key)
         async with asyncio.TaskGroup() as group:
@@ -69,17 +67,9 @@ async def test_a_batch_is_in_the_apps_container_when_it_is_acked(ns: space.Space
 
 
 async def test_an_app_of_one_static_program_gets_its_files(
-    whole: cluster.Cluster, ns: space.Space, developer: cluster.Kubectl, agent_image: str, tmp_path: Path
+    ns: space.Space, developer: cluster.Kubectl, agent_image: str
 ) -> None:
-    # the image has nothing but a busybox, which the agent's image brings along: no libc, no shell, no folders
-    taken = "import base64; print(base64.b64encode(open('/usr/share/devloop/busybox', 'rb').read()).decode())"
-    program = tmp_path / "bare" / "busybox"
-    program.parent.mkdir()
-    program.write_bytes(base64.b64decode(ns.exec(NAME, "python", "-c", taken, container=shapes.AGENT)))
-    program.chmod(0o755)
-    bare = f"localhost/devloop-bare:{hashlib.sha256(program.read_bytes()).hexdigest()[:12]}"
-    whole.folder_image(bare, program.parent, ["/busybox"])
-
+    bare = space.bare_image(ns, agent_image)
     ns.apply(shapes.with_agent("bare", agent_image, bare, "/busybox", "sleep", "1000"))
     ns.ready("bare")
     async with laptop(developer, key_of(developer, "bare"), "bare") as one:

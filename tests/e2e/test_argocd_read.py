@@ -128,7 +128,7 @@ def test_an_unknown_application_has_near_names(shop: space.Space, tmp_path: Path
     assert "there is no Application shpo\nhint: did you mean shop?" in done.stderr
 
 
-def lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
+def lines_of(process: subprocess.Popen[bytes]) -> Iterator[str]:
     """Yield what a process prints, each line within a deadline."""
     told: queue.Queue[str] = queue.Queue()
     assert process.stdout is not None
@@ -136,7 +136,7 @@ def lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
 
     def read() -> None:
         for line in stdout:
-            told.put(line)
+            told.put(line.decode())
         told.put("")
 
     threading.Thread(target=read, daemon=True).start()

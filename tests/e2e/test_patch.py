@@ -188,6 +188,22 @@ def test_an_image_that_cannot_be_pulled_is_found_early_and_nothing_stays(
     assert labelled(ns) == []
 
 
+def test_a_quota_that_forbids_the_new_pods_is_told_and_everything_put_back(
+    ns: space.Space, ann: machine.Laptop, before: dict[str, Any], agent_image: str
+) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full"}, "spec": {"hard": {"pods": "1"}}}
+    ns.apply(quota)
+    ns.wait(
+        "resourcequota", "full", lambda each: each.get("status", {}).get("used", {}).get("pods") == "1", "the count"
+    )
+    told = ann("install", "--patch", agent_image=agent_image)
+    assert told.status == 1, told.err
+    assert "error[DL0781]" in told.err and "exceeded quota: full" in told.err, told.err
+    assert "kubectl describe quota" in told.err
+    assert template(ns) == before
+    assert labelled(ns) == []
+
+
 def test_a_workload_of_argo_cd_is_refused(ns: space.Space, ann: machine.Laptop, before: dict[str, Any]) -> None:
     tracking = f"shop:apps/Deployment:{ns.name}/web"
     ns.admin("annotate", "deployment", "web", f"argocd.argoproj.io/tracking-id={tracking}")
@@ -215,6 +231,23 @@ def test_a_watch_patches_while_it_runs(
         watch.until_ready()
         assert ns.read(agents_pod(ns), "/srv/web/page.html", shapes.APP) == "one\n"
         assert template(ns) != before
+        watch.process.send_signal(signal.SIGINT)
+        assert watch.process.wait(30) == 0
+    assert template(ns) == before
+    assert labelled(ns) == []
+
+
+def test_a_deployment_that_is_made_anew_is_patched_again(
+    ns: space.Space, ann: machine.Laptop, before: dict[str, Any], agent_image: str, app_image: str
+) -> None:
+    with ann.watching("--patch", agent_image=agent_image) as watch:
+        watch.until_ready()
+        ns.admin("delete", "deployment", "web", "--wait=true")
+        ns.apply(deployment(app_image))
+        ann.write("web/page.html", "two\n")
+        watch.until(lambda event: "is patched again" in event.get("message", ""), "that it goes on")
+        watch.until(lambda event: event["event"] == "sync_complete" and bool(event["files"]), "the save")
+        assert ns.read(agents_pod(ns), "/srv/web/page.html", shapes.APP) == "two\n"
         watch.process.send_signal(signal.SIGINT)
         assert watch.process.wait(30) == 0
     assert template(ns) == before

@@ -144,6 +144,34 @@ def test_a_config_map_mounted_beneath_the_folder_is_left_alone(bench: loop.Bench
         assert app(bench.ns, "cat", "/app/conf/a.ini") == "theirs"
 
 
+def test_files_of_root_in_a_volume_of_the_pods_own(bench: loop.Bench) -> None:
+    plain = loop.deployment(bench.app_image, "/bin/sleep", "infinity")
+    spec = plain["spec"]["template"]["spec"]
+    mount = shapes.mount("own", "/app")
+    roots = (
+        "mkdir /app/theirs && echo root > /app/theirs/page.txt && echo root > /app/page.txt && chmod 0755 /app/theirs"
+    )
+    root = {"runAsUser": 0, "runAsNonRoot": False}
+    made_by_root = shapes.container("root", bench.app_image, "sh", "-c", roots, volumeMounts=[mount])
+    spec["initContainers"] = [made_by_root | {"securityContext": root}]
+    spec["volumes"] = [{"name": "own", "emptyDir": {}}]
+    spec["containers"][0]["volumeMounts"] = [mount]
+    made = bench.laptop("laptop")
+    bench.ns.apply(*made.injected(plain, image=bench.agent_image))
+    made.write("web/theirs/page.txt", "ours")
+    with made.watch() as watch:
+        told = watch.until("problems", lambda event: event["count"] > 0)
+        assert {each["path"] for each in told["problems"]} == {"theirs/page.txt"}
+        assert "ermission" in told["problems"][0]["detail"], told
+        # A file of root's in a folder that the app may write is replaced; the other stays as it is.
+        until_app(bench.ns, "/app/page.txt", "first")
+        assert app(bench.ns, "stat", "-c", "%u", "/app/page.txt").strip() == str(shapes.UID)
+        assert app(bench.ns, "cat", "/app/theirs/page.txt") == "root\n"
+        assert made.states()["state"] == "partial"
+        made.write("web/page.txt", "second")
+        until_app(bench.ns, "/app/page.txt", "second")
+
+
 def until_app(ns: space.Space, path: str, text: str) -> None:
     """Look in the app's container until a file is as it should be."""
     script = """

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import os
+import random
 import signal
+import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+import devloop
 from tests.e2e import cluster, loop, project, shapes, space
 
 # How long the API server is away.
@@ -46,7 +53,8 @@ def test_a_fix_can_be_pushed_into_an_app_that_crashes_from_the_start(bench: loop
         assert pod in told["message"] and "kubectl logs" in told["hint"]
         states = made.states()
         assert states["state"] == "in sync"
-        assert "CrashLoopBackOff" in target_of(made, pod)["state"]
+        # in the words of a kubelet before the next try, or those of the end
+        until("the app is said to crash", lambda: "exit 1" in target_of(made, pod)["state"])
         made.write("web/app.py", loop.APP)
         made.flush()
         bench.ns.ready(pod)
@@ -173,6 +181,55 @@ def test_a_replica_that_hangs_is_named_and_the_other_goes_on(bench: loop.Bench) 
         assert loop.shown(bench.ns, "/app/page.txt") == ["second", "second"]
 
 
+def test_of_two_replicas_the_quick_one_does_not_wait_for_the_slow_one(bench: loop.Bench) -> None:
+    made = bench.make(replicas=2, alter=lambda spec: spec.update(shareProcessNamespace=True))
+    large = random.Random(1).randbytes(6_000_000).hex()
+    with project.watching(made):
+        slow, quick = loop.living(bench.ns)
+        with slowed(bench.ns, slow):
+            made.write("web/large.txt", large)
+            until("the quick one has it", lambda: target_of(made, quick)["synced"] and has(bench.ns, quick, large))
+            states = made.states()
+            assert (states["state"], target_of(made, slow)["synced"]) == ("syncing", False)
+            # And the next one too, while the other is still at the first.
+            made.write("web/page.txt", "second")
+            until("the quick one has that", lambda: bench.ns.read(quick, "/app/page.txt", shapes.APP) == "second")
+        made.flush()
+        assert has(bench.ns, slow, large)
+        assert loop.shown(bench.ns, "/app/page.txt") == ["second", "second"]
+
+
+def has(ns: space.Space, pod: str, text: str) -> bool:
+    """Say whether a pod has the large file whole."""
+    sums = ns.exec(pod, "sh", "-c", "sha256sum /app/large.txt 2>/dev/null || true", container=shapes.APP).split()
+    return sums[:1] == [hashlib.sha256(text.encode()).hexdigest()]
+
+
+@contextlib.contextmanager
+def slowed(ns: space.Space, pod: str) -> Iterator[None]:
+    """Let a pod's agent run for a fortieth of the time only, but always again before its link counts as dead."""
+    script = """
+import os, signal, sys, time
+ours = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()
+        and {b"serve", b"--roots"} <= set(open(f"/proc/{name}/cmdline", "rb").read().split(b"\\0"))]
+print("slowed", flush=True)
+until = time.monotonic() + 60
+while time.monotonic() < until and not os.path.exists("/devloop/run/quick"):
+    for number, how_long in ((signal.SIGSTOP, 1.95), (signal.SIGCONT, 0.05)):
+        for each in ours:
+            os.kill(each, number)
+        time.sleep(how_long)
+"""
+    argv = ns.admin.argv("exec", pod, "-c", shapes.AGENT, "--", "python", "-c", script)
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "slowed\n"
+        try:
+            yield
+        finally:
+            ns.exec(pod, "python", "-c", "open('/devloop/run/quick', 'w').close()", container=shapes.AGENT)
+            process.wait(30)
+
+
 def freeze(ns: space.Space, pod: str, number: int) -> None:
     """Send a signal to a pod's agent, which sees the pod's other processes and is not the first of them."""
     script = f"""
@@ -221,7 +278,8 @@ def heard(ns: space.Space, pod: str) -> bytes:
 
 
 def test_a_process_that_took_the_agents_port_is_told_nothing(bench: loop.Bench) -> None:
-    made = bench.make("python3", "-u", "-c", THIEF)
+    # an agent beside the app, as before 1.29
+    made = bench.make("python3", "-u", "-c", THIEF, kube_version="1.28")
     with made.watch() as watch:
         told = watch.until("notice", lambda event: event["code"] == "DL0761")
         assert "cannot listen on 127.0.0.1:7460: Address already in use" in told["message"]
@@ -232,14 +290,75 @@ def test_a_process_that_took_the_agents_port_is_told_nothing(bench: loop.Bench) 
         assert heard(bench.ns, pod) == b""
 
 
-def test_an_agent_of_another_version_is_told_as_such(bench: loop.Bench) -> None:
+@pytest.mark.kube(min="1.29")
+def test_a_native_sidecar_has_its_port_before_any_process_of_the_app(bench: loop.Bench) -> None:
+    made = bench.make("python3", "-u", "-c", THIEF)
+    with project.watching(made) as watch:
+        told = watch.until("notice", lambda event: event["code"] == "DL0764")
+        assert "the app in" in told["message"]
+        assert made.states()["state"] == "in sync"
+
+
+# ---- versions -------------------------------------------------------------------------------------------------------
+
+
+def built_with(bench: loop.Bench, patch: str) -> Callable[[dict[str, Any]], None]:
+    """Return what lets a pod's agent be the image's own program, as if it had been built from a changed source."""
+
     def alter(spec: dict[str, Any]) -> None:
-        (agent,) = (each for each in spec["containers"] if each["name"] == shapes.AGENT)
-        run = "from devloop.protocol import version; version.MAJOR += 1; import agent.__main__ as agent; agent.main()"
+        # a native sidecar is among the init containers
+        listed = [*spec["containers"], *spec.get("initContainers", [])]
+        (agent,) = (each for each in listed if each["name"] == shapes.AGENT)
+        run = f"import devloop; from devloop.protocol import version; {patch}; import agent.__main__ as it; it.main()"
         agent["command"] = ["python", "-c", run]
 
-    made = bench.make(alter=alter)
-    done = made.run("watch", "--once")
-    assert done.returncode == 6
-    assert "error[DL0520]" in done.stderr
-    assert "hint: " in done.stderr
+    return alter
+
+
+@pytest.mark.parametrize(
+    ("patch", "fix"),
+    [
+        ("version.MAJOR += 1; devloop.__version__ = '9.0.0'", "pip install --upgrade 'devloop-k8s==9.0.0'"),
+        (
+            "version.MAJOR -= 1; devloop.__version__ = '0.0.1'",
+            f"use the agent image with the tag {devloop.__version__}",
+        ),
+    ],
+)
+@pytest.mark.parametrize("how", [("watch", "--once"), ("watch",)])
+def test_an_agent_of_another_major_version_is_refused_with_the_fix(
+    bench: loop.Bench, patch: str, fix: str, how: tuple[str, ...]
+) -> None:
+    made = bench.make(alter=built_with(bench, patch))
+    done = made.run(*how)
+    assert done.returncode == 6, done
+    assert "error[DL0520]" in done.stderr and fix in done.stderr, done.stderr
+    (pod,) = loop.living(bench.ns)
+    # Nothing was sent to it.
+    assert bench.ns.exec(pod, "ls", "-A", "/app", container=shapes.APP).split() == []
+    told = {check["name"]: check for check in json.loads(made.run("doctor", "-o", "json").stdout)["checks"]}
+    assert told["agent"]["level"] == "fail" and fix in told["agent"]["fix"]
+
+
+def test_an_agent_of_another_minor_version_is_synced_to(bench: loop.Bench) -> None:
+    newer = "version.MINOR += 1; version.FEATURES = version.FEATURES | {'telepathy'}; devloop.__version__ = '9.0.0'"
+    made = bench.make(alter=built_with(bench, newer))
+    with project.watching(made):
+        made.write("web/page.txt", "second")
+        made.flush()
+        assert loop.shown(bench.ns, "/app/page.txt") == ["second"]
+    told = {check["name"]: check for check in json.loads(made.run("doctor", "-o", "json").stdout)["checks"]}
+    assert told["agent"]["level"] == "warn" and told["agent"]["text"].startswith("devloop 9.0.0, and this is")
+
+
+def test_an_agent_that_lacks_a_feature_is_synced_to_without_it(bench: loop.Bench) -> None:
+    made = bench.make(alter=built_with(bench, "version.FEATURES = frozenset()"))
+    large = "x" * 200_000
+    made.write("web/large.txt", large)
+    with project.watching(made):
+        # What a newer one would be sent as a delta, and as a copy.
+        made.write("web/large.txt", large + "end")
+        made.write("web/again.txt", large)
+        made.flush()
+        assert loop.shown(bench.ns, "/app/large.txt") == [large + "end"]
+        assert loop.shown(bench.ns, "/app/again.txt") == [large]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,47 @@ def test_a_rollout_and_scaling_keep_every_pod_in_sync(bench: loop.Bench) -> None
         bench.ns.wait("deployment", "web", lambda found: found["status"].get("replicas") == 1, "one pod")
         made.flush()
         assert loop.shown(bench.ns, "/app/page.txt") == ["third"]
+
+
+def test_while_a_rollout_hangs_the_pods_of_both_versions_are_in_sync(bench: loop.Bench) -> None:
+    made = bench.make()
+    with project.watching(made) as watch:
+        (old,) = loop.living(bench.ns)
+        never = {"exec": {"command": ["false"]}, "periodSeconds": 1}
+        change = [{"op": "add", "path": "/spec/template/spec/containers/0/readinessProbe", "value": never}]
+        bench.ns.admin("patch", "deployment", "web", "--type=json", "-p", json.dumps(change))
+        new = watch.until("link", lambda event: event["up"] and event["target"] != old)["target"]
+        made.write("web/page.txt", "second")
+        made.flush()
+        assert {bench.ns.read(pod, "/app/page.txt", shapes.APP) for pod in (old, new)} == {"second"}
+        # Ready or not, and each told as it is.
+        states = {each["name"]: (each["state"], each["synced"]) for each in made.states()["targets"]}
+        assert states == {old: ("ready", True), new: ("not ready", True)}
+        bench.ns.admin("rollout", "undo", "deployment/web")
+        watch.until("link", lambda event: event["gone"] and event["target"] == new)
+        made.write("web/page.txt", "third")
+        made.flush()
+        assert bench.ns.read(old, "/app/page.txt", shapes.APP) == "third"
+
+
+def test_a_deployment_that_is_made_anew_with_other_labels_is_in_sync_again_without_a_hand(bench: loop.Bench) -> None:
+    made = bench.make()
+    other = loop.deployment(bench.app_image, "/bin/sleep", "infinity")
+    other["spec"]["selector"] = {"matchLabels": {"app": "shop"}}
+    other["spec"]["template"]["metadata"]["labels"] = {"app": "shop"}
+    (again,) = made.injected(other, image=bench.agent_image)
+    with project.watching(made) as watch:
+        (before,) = loop.living(bench.ns)
+        bench.ns.admin("delete", "deployment", "web", "--wait=true")
+        made.write("web/page.txt", "second")
+        bench.ns.apply(again)
+        told = watch.until("notice", lambda event: "means other pods" in event["message"])
+        assert "app=shop" in told["message"]
+        watch.until("link", lambda event: event["up"] and event["target"] != before)
+        made.flush()
+        (pod,) = bench.ns.pods("app=shop")
+        assert bench.ns.read(pod["metadata"]["name"], "/app/page.txt", shapes.APP) == "second"
+        assert [each["name"] for each in made.states()["targets"]] == [pod["metadata"]["name"]]
 
 
 def test_an_agent_that_is_killed_comes_back_with_what_it_had(bench: loop.Bench) -> None:

@@ -10,7 +10,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from tests.e2e import cluster, laptop, space
+from devloop import errors
+from devloop.kube import client, config, execute
+from tests.e2e import cluster, laptop, shapes, space
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ def test_an_image_that_cannot_be_pulled(
 ) -> None:
     bad = "localhost/no-such-image:1"
     project.inject(*((app_image, bad) if whose == "agent" else (bad, agent_image)))
-    refused(project.once(), "DL0761", 1, "does not start", bad, "failed to resolve reference", "imagePullSecrets")
+    refused(project.once(), "DL0761", 1, "does not start", bad, "failed to resolve", "imagePullSecrets")
 
 
 def test_a_quota_that_is_used_up(ns: space.Space, project: laptop.Laptop, app_image: str, agent_image: str) -> None:
@@ -86,6 +88,9 @@ NEEDED: Final = [
     ("pods/portforward", "", "get pods/portforward"),
     ("pods/exec", "", "get pods/exec"),
     ("pods", "watch", "watch pods"),
+    # a websocket, which is asked for with GET, changes something all the same: since 1.35 it needs both verbs
+    pytest.param("pods/portforward", "create", "create pods/portforward", marks=pytest.mark.kube(min="1.35")),
+    pytest.param("pods/exec", "create", "create pods/exec", marks=pytest.mark.kube(min="1.35")),
 ]
 
 
@@ -100,6 +105,22 @@ def test_a_right_that_is_missing(
     (told,) = [check for check in found["checks"] if check["name"] == "rights"]
     assert found["exit"] == 4 and told["level"] == "fail"
     assert missing.split()[1] in told["text"] and "config/rbac" in told["fix"]
+
+
+@pytest.mark.kube(min="1.35")
+async def test_the_cluster_itself_asks_for_both_verbs(ns: space.Space, app_image: str) -> None:
+    # so that the check above is not one of devloop's own invention
+    ns.apply(shapes.pod("web", [shapes.container(shapes.APP, app_image, "/bin/sleep", "infinity")]))
+    ns.ready("web")
+    cluster_ = config.load(config.Choice(kubeconfig=str(ns.developer().kubeconfig)))
+    where = execute.Where(ns.name, "web", shapes.APP)
+    async with client.connect(cluster_) as api:
+        assert (await execute.run(api, where, ("true",))).status == 0
+        for verb in ("create", "get"):
+            ns.admin("apply", "-k", str(cluster.REPO / "config" / "rbac"))
+            _take_away(ns, "pods/exec", verb)
+            with pytest.raises(errors.ForbiddenError, match=f"you may not {verb} pods/exec"):
+                await execute.run(api, where, ("true",))
 
 
 def _take_away(ns: space.Space, resource: str, verb: str) -> None:

@@ -34,6 +34,10 @@ def seeds() -> list[bytes]:
     batch: list[messages.Message] = [messages.Begin(16, 2), *encoder.ops(16, changes)]
     batch += encoder.packs(16, [(0, BASE[:2000]), (1, b"hello")])
     batch += answers.rows_to_parts(16, [answers.row(f"f{n}", entry.folder(), True) for n in range(100)])
+    first = messages.FIRST_STREAM
+    batch += [messages.Credit(67, ((number, 67),)) for number in (first, first + 1)]
+    batch += [messages.Data(number, b"abc") for number in range(first, first + 9)]
+    batch += [each for number in range(first, first + 9) for each in (messages.Eof(number), messages.Reset(number))]
     return [codec.encode(message) for message in (*samples.SAMPLES, *batch)]
 
 
@@ -71,13 +75,35 @@ def one_session(raw: bytes) -> None:
         subject.half.tick(100.0)
 
 
+def one_carrying_session(raw: bytes) -> None:
+    """Hand a frame to both kinds of session with byte streams open, half-closed, being opened and gone."""
+    first = messages.FIRST_STREAM
+    laptop = playbook.open_laptop().does(lambda half: half.send(messages.Listen(0, 80))).sends(messages.Listen)
+    laptop.gets(messages.Listening(0))
+    agent = playbook.open_agent()
+    for number in range(first, first + 8, 2):
+        agent.gets(messages.Dial(number, "db", 80))
+        laptop.gets(messages.Accepted(number + 1, 0, "peer"))
+    for own, subject in ((1, laptop), (0, agent)):
+        for number in range(first + own, first + own + 6, 2):
+            subject.half.send(messages.Dialled(number))
+            subject.half.send_bulk(messages.Data(number, b"abc"))
+        subject.half.send(messages.Eof(first + own + 2))
+        subject.half.send(messages.Reset(first + own + 4))
+        subject.gets_frame(subject.writer.frame(raw))
+        subject.half.events()
+        while subject.half.next_frame() is not None:
+            pass
+        assert subject.half.closed or len(subject.half.streams) <= 2 * messages.StreamLimits().max_open
+
+
 def one_delta(raw: bytes) -> None:
     """Apply bytes as a delta."""
     with contextlib.suppress(delta.DeltaError):
         assert len(delta.apply(BASE, raw, len(BASE) + 1)) == len(BASE) + 1
 
 
-TARGETS: tuple[Callable[[bytes], None], ...] = (one_frame, one_batch, one_session, one_delta)
+TARGETS: tuple[Callable[[bytes], None], ...] = (one_frame, one_batch, one_session, one_carrying_session, one_delta)
 
 
 def fuzz_one(raw: bytes) -> None:

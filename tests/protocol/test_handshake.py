@@ -35,7 +35,7 @@ def test_both_halves_open_a_session() -> None:
     pair.pump()
     pair.agent.send(messages.Welcome(1))
     pair.pump()
-    opened = session.Opened(frozenset({"delta", "copy"}), 0)
+    opened = session.Opened(frozenset({"delta", "copy", "streams"}), 1)
     assert pair.at_agent[-1] == opened
     assert pair.at_laptop[-1] == opened
     assert pair.laptop.phase is state.State.OPEN

@@ -21,6 +21,9 @@ OUTPUT_STREAM: Final = 1
 FIRST_NUMBER: Final = 16
 """The first batch and the first request."""
 
+FIRST_STREAM: Final = 2**31
+"""The first byte stream (`messages.stream`); batches and requests stay below."""
+
 MAX_DATA_BYTES: Final = 240 * 1024
 """The most that `data` of one message may hold, as it is sent and decompressed: a frame is at most 256 KiB."""
 

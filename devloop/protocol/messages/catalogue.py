@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devloop.protocol.messages import batch, handshake, link, notification, request
+from devloop.protocol.messages import batch, handshake, link, notification, request, stream
 from devloop.protocol.messages.base import FRAME_COST_BYTES
 
 Control = (
@@ -30,9 +30,17 @@ Control = (
     | notification.AppChanged
     | notification.HookStarted
     | notification.HookDone
+    | stream.Dial
+    | stream.Dialled
+    | stream.Listen
+    | stream.Listening
+    | stream.Unlisten
+    | stream.Accepted
+    | stream.Eof
+    | stream.Reset
 )
 
-Bulk = batch.Ops | batch.Pack | batch.Chunk | batch.Delta | request.Part | notification.Output
+Bulk = batch.Ops | batch.Pack | batch.Chunk | batch.Delta | request.Part | notification.Output | stream.Data
 
 Message = Control | Bulk
 

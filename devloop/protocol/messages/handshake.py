@@ -32,6 +32,22 @@ class Proof(BaseMessage, frozen=True, array_like=True, gc=False, tag=2):
     mac: Digest
 
 
+class StreamLimits(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How much of byte streams a side is ready to receive; apart from all else, so that neither takes from the other.
+
+    The bound of what it keeps in memory is `2 * max_open * own_bytes + shared_bytes`: 80 MiB.
+
+    Attributes:
+        max_open: Streams that the other side may have opened and that are not gone.
+        own_bytes: Credit that each stream has to itself, whatever the others do.
+        shared_bytes: Credit beyond that, for all together: each may have at most as much of it as it leaves free.
+    """
+
+    max_open: Annotated[int, msgspec.Meta(ge=16, le=65536)] = 512
+    own_bytes: Annotated[int, msgspec.Meta(ge=64 * 1024, le=2**62)] = 64 * 1024
+    shared_bytes: Annotated[int, msgspec.Meta(ge=1024 * 1024, le=2**62)] = 16 * 1024 * 1024
+
+
 class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a side is ready to receive.
 
@@ -41,12 +57,14 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
         max_streams: Streams that may be open towards it at once.
         max_delta_bytes: Largest file that it takes as a delta.
         total_credit_bytes: Credit of all streams together: the bound of what it keeps in memory.
+        streams: The same for byte streams, which none of the others counts.
     """
 
     stream_credit_bytes: Annotated[int, msgspec.Meta(ge=2 * 1024 * 1024, le=2**62)] = 4 * 1024 * 1024
     max_streams: Annotated[int, msgspec.Meta(ge=64, le=65536)] = 256
     max_delta_bytes: Count = 8 * 1024 * 1024
     total_credit_bytes: Annotated[int, msgspec.Meta(ge=8 * 1024 * 1024, le=2**62)] = 16 * 1024 * 1024
+    streams: StreamLimits = StreamLimits()
 
 
 class RootState(msgspec.Struct, frozen=True, array_like=True, gc=False):

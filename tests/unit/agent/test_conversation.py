@@ -12,10 +12,11 @@ from typing import TypeVar
 
 import pytest
 
-from agent import conversation, worker
+from agent import carriage, conversation, dialler, dialrules, worker
 from devloop import errors
 from devloop.core import entry, ops
 from devloop.protocol import answers, bodies, messages
+from devloop.wire import driver
 from tests.protocol import playbook
 from tests.unit.agent import linked, target
 from tests.unit.wire import line
@@ -71,6 +72,9 @@ class Host:
             return work()
 
         return await asyncio.get_running_loop().run_in_executor(self.thread, held)
+
+    def carriage(self, link: driver.Driver, group: asyncio.TaskGroup) -> carriage.Carriage:
+        return carriage.Carriage(link, group, dialler.Dialler(dialrules.Place(), ()), 0)
 
     async def answer(self, request: messages.Request) -> Iterator[messages.Part] | None:
         self.reached.set()

@@ -18,6 +18,7 @@ from devloop.transport import dial
 from tests.unit.agent import linked
 from tests.unit.agent.launching import PATIENCE_S, launched, needs_busybox
 from tests.unit.agent.test_server import free_port
+from tests.unit.wire import wired
 
 
 @contextlib.asynccontextmanager
@@ -52,10 +53,9 @@ async def test_the_next_agent_finds_everything_but_its_key(tmp_path: Path) -> No
         for turn in (1, 2):
             async with agent_of(tmp_path, spec, port) as key, asyncio.TaskGroup() as group:
                 connected = socket.create_connection(("127.0.0.1", port))
-                connected.setblocking(False)
                 app = messages.AppSpec(messages.ReloadMode.SUPERVISE, cwd="/app")
                 claim = linked.hello(syncs=(messages.SyncSpec("/app"),), app=app)
-                laptop = linked.Laptop(await dial.over(connected, "a pod"), claim, key)
+                laptop = linked.Laptop(await dial.over(wired.Wired(connected), "a pod"), claim, key)
                 running = group.create_task(laptop.run())
                 await laptop.opened()
                 assert laptop.hello is not None

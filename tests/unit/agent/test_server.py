@@ -22,6 +22,7 @@ from devloop import errors
 from devloop.protocol import messages
 from devloop.transport import dial
 from tests.unit.agent import linked
+from tests.unit.wire import wired
 
 
 @contextlib.asynccontextmanager
@@ -83,7 +84,7 @@ async def test_a_port_is_open_on_this_machine_only(tmp_path: Path) -> None:
     told = msgspec.structs.replace(linked.told_in(tmp_path), socket="", port=port)
     async with serving(told):
         connected = socket.create_connection(("127.0.0.1", port))
-        link = await dial.over(connected, "a pod")
+        link = await dial.over(wired.Wired(connected), "a pod")
         await link.close()
         with pytest.raises(OSError):
             socket.create_connection((outer_address(), port), timeout=1).close()

@@ -67,3 +67,13 @@ def test_tools_need_a_folder() -> None:
     assert (told.folder, told.busybox) == ("/devloop/tools", "/b")
     with pytest.raises(SystemExit):
         settings.parse(["tools"])
+
+
+def test_what_may_be_dialled_is_said_once_for_each() -> None:
+    told = parse("--port", "1", "--allow-dial", "*.other", "--allow-dial", "10.0.0.0/8:5432")
+    assert [(each.name, each.network, each.port) for each in told.allow_dial] == [
+        ("*.other", "", 0), ("", "10.0.0.0/8", 5432),
+    ]  # fmt: skip
+    with pytest.raises(errors.AgentError, match="neither a name nor a network") as caught:
+        parse("--port", "1", "--allow-dial", "db:0")
+    assert caught.value.error_code == "DL0608"

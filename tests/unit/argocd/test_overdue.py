@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime
 
 import msgspec
+import pytest
 
-from devloop.argocd import application, lease, leasing, overdue, switch, switching
+from devloop.argocd import application, lease, overdue, switch, switching
+from devloop.kube import client
+from tests.unit.argocd import test_lease, world
 from tests.unit.argocd import test_switch as taking
-from tests.unit.argocd import world
-
-
-class Some(leasing.Leases):
-    """The leases of `world`, listed."""
+from tests.unit.kube import fake_api
 
 
 async def settle(there: world.World, owner: lease.Owner) -> list[str]:
@@ -66,3 +65,26 @@ def test_every_end_has_words() -> None:
     which = application.Reference("argocd", "shop")
     for how in switching.Standing:
         assert str(which) in overdue.words(switch.Ended(which, how, "somebody did"))
+
+
+@pytest.mark.parametrize(("late", "asked"), [(True, True), (False, False)])
+async def test_at_the_start_of_a_watch_applications_are_asked_only_where_there_is_a_reason(
+    late: bool, asked: bool, server: fake_api.FakeApi, api: client.Client
+) -> None:
+    path = "/apis/coordination.k8s.io/v1/namespaces/ann/leases"
+    raw = test_lease.made(duration_s=60 if late else 0).manifest(test_lease.NOW)
+    raw["metadata"] |= {"resourceVersion": "7", "uid": "u"}
+    server.on("GET", path, fake_api.giving({"items": [raw], "metadata": {}}))
+    said: list[str] = []
+    await overdue.at_start(api, "ann", None, "devloop/bob", said.append)
+    assert bool(said) is asked and all("ann@thinkpad" in line for line in said)
+
+
+async def test_without_the_right_to_see_leases_nothing_is_said(server: fake_api.FakeApi, api: client.Client) -> None:
+    path = "/apis/coordination.k8s.io/v1/namespaces/ann/leases"
+    said: list[str] = []
+    server.on("GET", path, fake_api.refusing(403, "no", "Forbidden"), fake_api.refusing(503, "starting"))
+    await overdue.at_start(api, "ann", None, "devloop/bob", said.append)
+    assert said == []
+    await overdue.at_start(api, "ann", None, "devloop/bob", said.append)
+    assert len(said) == 1

@@ -88,7 +88,7 @@ def test_all_asks_first(
 
     monkeypatch.setattr(click, "confirm", confirm)
     assert devloop(capsys, "down", "--all").status == 2
-    assert "End 1 sessions in dev: deployment/web" in asked[0]
+    assert "end 1 sessions in dev: deployment/web" in asked[0]
     assert fake_cluster.LEASE in cluster.objects
     done = devloop(capsys, "down", "--all", "--yes")
     assert (done.status, fake_cluster.LEASE in cluster.objects) == (0, False), done.err
@@ -198,3 +198,46 @@ def test_sessions_of_the_admission_rung_are_ended_too(
     assert "session deployment-web is ended" in done.err
     assert "pod web-2 keeps the agent: the budget web allows no disruption" in done.err
     assert "session deployment-api of bob@desk stays" in done.err
+
+
+def keeps(capsys: pytest.CaptureFixture[str], cluster: fake_cluster.Cluster) -> None:
+    """Have a session with a claim, and a claim of somebody else."""
+    Path("devloop.yaml").write_text(clusters.PROJECT.replace("sync:", "persist: [/cache], sync:", 1))
+    installed(capsys)
+    theirs = {"labels": {"devloop.dev/session": "x"}, "annotations": {"devloop.dev/owner": "bob@desk"}}
+    cluster.put(f"{CLAIMS}/devloop-theirs", {"metadata": theirs})
+
+
+def test_claims_go_with_the_session_and_others_stay(
+    capsys: pytest.CaptureFixture[str], cluster: fake_cluster.Cluster
+) -> None:
+    keeps(capsys, cluster)
+    done = devloop(capsys, "down")
+    assert done.status == 0, done.err
+    assert "the claim devloop-web is deleted, with what was kept in it" in done.err
+    assert [path for path in cluster.objects if path.startswith(CLAIMS)] == [f"{CLAIMS}/devloop-theirs"]
+
+
+def test_claims_are_kept_when_that_is_asked_for_and_go_with_the_next_down(
+    capsys: pytest.CaptureFixture[str], cluster: fake_cluster.Cluster
+) -> None:
+    keeps(capsys, cluster)
+    done = devloop(capsys, "down", "--keep-volumes", "-o", "json")
+    told = json.loads(done.out)
+    assert (done.status, told["kept"]) == (0, ["devloop-web"]), done.err
+    assert "the claim devloop-web is kept" in done.err
+    assert f"{CLAIMS}/devloop-web" in cluster.objects and fake_cluster.LEASE not in cluster.objects
+    assert devloop(capsys, "down").status == 0
+    assert f"{CLAIMS}/devloop-web" not in cluster.objects
+
+
+def test_all_ends_everybodys_claims_and_asks_first(
+    capsys: pytest.CaptureFixture[str], cluster: fake_cluster.Cluster
+) -> None:
+    keeps(capsys, cluster)
+    unasked = devloop(capsys, "down", "--all")
+    assert unasked.status == 2 and "delete 2 claims with what is in them: devloop-web" in unasked.err, unasked.err
+    assert "devloop-theirs (bob@desk)" in unasked.err
+    assert len([path for path in cluster.objects if path.startswith(CLAIMS)]) == 2
+    assert devloop(capsys, "down", "--all", "--yes").status == 0
+    assert [path for path in cluster.objects if path.startswith(CLAIMS)] == []

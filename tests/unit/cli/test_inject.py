@@ -65,6 +65,14 @@ def test_the_agents_image(
     assert spec["initContainers"][-1]["image"].startswith(image)
 
 
+def test_what_may_be_dialled(capsys: pytest.CaptureFixture[str]) -> None:
+    made = devloop(capsys, "inject", "-f", "m.yaml", "--allow-dial", "*.other", "--allow-dial", "db.example.com:5432")
+    spec = yaml.safe_load(made.out)["spec"]["template"]["spec"]
+    assert spec["initContainers"][-1]["args"][-4:] == ["--allow-dial", "*.other", "--allow-dial", "db.example.com:5432"]
+    ended = devloop(capsys, "inject", "-f", "m.yaml", "--allow-dial", "db:0")
+    assert ended.status == 2 and "neither a name nor a network" in ended.err
+
+
 def test_the_clusters_version(capsys: pytest.CaptureFixture[str]) -> None:
     made = yaml.safe_load(devloop(capsys, "inject", "-f", "m.yaml", "--kube-version", "v1.28.3").out)
     assert [each["name"] for each in made["spec"]["template"]["spec"]["containers"]] == ["app", "devloop-agent"]

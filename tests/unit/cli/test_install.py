@@ -23,7 +23,7 @@ def test_a_workload_is_patched_and_the_way_back_told(
 ) -> None:
     done = devloop(capsys, "install", "--patch", "web", "--agent-image", "mine:1")
     assert done.status == 0
-    assert "deployment/web is patched for web; `devloop down` gives it back" in done.err
+    assert "deployment/web is patched for web until `devloop down` gives it back, and nothing else does" in done.err
     assert "mine:1" in str(cluster.template)
     again = devloop(capsys, "install", "--patch", "web", "--agent-image", "mine:1")
     assert (again.status, "patched for web already" in again.err) == (0, True)

@@ -41,9 +41,20 @@ def test_in_the_foreground_by_default(
     assert asked == watching.Asked(services=("web",), once=False, takeover=True, plain=False)
 
 
-@pytest.mark.parametrize("way", ["patch", "attach"])
-def test_the_way_in(capsys: pytest.CaptureFixture[str], ways: list[tuple[str, watching.Asked]], way: str) -> None:
-    assert devloop(capsys, "watch", f"--{way}", "--agent-image", "mine:1").status == 0
+@pytest.mark.parametrize(
+    ("flags", "way"),
+    [
+        (["--patch"], "patch"),
+        (["--attach"], "attach"),
+        (["--no-attach"], "declared"),
+        (["--patch", "--no-attach"], "patch"),
+        ([], "first"),
+    ],
+)
+def test_the_way_in(
+    capsys: pytest.CaptureFixture[str], ways: list[tuple[str, watching.Asked]], flags: list[str], way: str
+) -> None:
+    assert devloop(capsys, "watch", *flags, "--agent-image", "mine:1").status == 0
     assert (ways[-1][1].rung, ways[-1][1].agent_image) == (way, "mine:1")
 
 
@@ -95,3 +106,10 @@ def test_a_folder_that_is_missing_is_told_with_its_line(
     ended = devloop(capsys, "watch")
     assert ended.status == 2 and "devloop.yaml:4:" in ended.err
     assert ways == []
+
+
+def test_a_time_to_hold_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with watched.watched():
+        pass
+    ended = devloop(capsys, "watch", "--hold", "soon")
+    assert ended.status == 2 and "--hold: 'soon' is not a duration" in ended.err

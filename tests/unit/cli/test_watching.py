@@ -14,7 +14,7 @@ from devloop.config import load
 from devloop.daemon import app, client
 from devloop.state import dirs
 from devloop.sync import events
-from tests.unit.cli import watched
+from tests.unit.cli import clusters, watched
 from tests.unit.cli.run import devloop
 
 
@@ -91,8 +91,27 @@ def test_a_background_watch_is_asked_for_the_same() -> None:
         *("watch", "--plain", "--file", project.file, "web", "--takeover", "--patch", "--agent-image", "mine:1"),
         *("--context", "dev", "-n", "mine"),
     ]
+    alone = watching.Asked((), once=False, takeover=False, plain=False, rung=app.Way.DECLARED)
+    assert watching._background(options.Settings(), project, alone)[-1] == "--no-attach"
     plain = watching._background(options.Settings(), project, watching.Asked((), False, False, False))
     assert plain[plain.index("watch") :] == ["watch", "--plain", "--file", project.file]
+
+
+def test_the_logs_of_a_watch_are_read_by_the_same_devloop() -> None:
+    Path("devloop.yaml").write_text(clusters.PROJECT)
+    for folder in ("src", "a"):
+        Path(folder).mkdir()
+    project = load.load(str(Path("devloop.yaml").resolve()))
+    settings = options.Settings(context="dev", namespace="mine")
+    asked = watching.Asked((), once=False, takeover=False, plain=False, logs=True)
+    words = watching._log_reader(settings, project, asked)
+    assert words[words.index("logs") :] == [
+        *("logs", "--follow", "--leashed", "--tail", "0", "-o", "json", "--file", project.file),
+        *("--context", "dev", "--namespace", "mine", "web", "labels"),
+    ]
+    assert "--logs" in watching._background(settings, project, asked)
+    here = watching.Asked(("here",), once=False, takeover=False, plain=False, logs=True)
+    assert watching._log_reader(settings, project, here) == []
 
 
 def test_joining_says_that_the_way_in_is_decided_already(capsys: pytest.CaptureFixture[str]) -> None:

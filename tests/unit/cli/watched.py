@@ -53,6 +53,7 @@ class Watched:
 
 
 VERBS = ("status", "flush", "pause", "resume", "approve", "restart", "diff", "pull", "stop")
+OF_PORTS = ("ports", "ports-add", "ports-rm", "proxy")
 
 
 @contextlib.contextmanager
@@ -68,7 +69,7 @@ def watched() -> Iterator[Watched]:
         made.bus = bus.Bus()
         made._loop = asyncio.get_running_loop()
         started = asyncio.Event()
-        handlers = {verb: made.handler(verb) for verb in VERBS}
+        handlers = {verb: made.handler(verb) for verb in VERBS + OF_PORTS}
         server = control.ControlServer(dirs.project(os.getcwd()).socket, handlers, made.bus)
         async with asyncio.TaskGroup() as group:
             ended.append(group.create_task(server.run(started)))

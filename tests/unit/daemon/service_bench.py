@@ -72,9 +72,16 @@ class Bench:
         self.more.set()
 
     def write(self, name: str, content: str | bytes = "x") -> None:
+        """Save a file whole, as editors do.
+
+        A scan may run at any moment, such as the first one after an early flush has looked already. It would find a
+        file that is written in place empty, between its truncation and its content: one save more than was made.
+        """
         path = self.home / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        fresh = self.project / "being-saved"
+        fresh.write_bytes(content if isinstance(content, bytes) else content.encode())
+        fresh.replace(path.resolve())
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):

@@ -42,7 +42,9 @@ class Bench:
         server.on("GET", PODS, objects.listed(OLD), objects.listed(NEW))
         server.on("POST", f"{PODS}/web-1/eviction", objects.answered({}, 201))
 
-    def rung(self, workload: str = "deployment/web", service: request.Service = SERVICE) -> admitted.Admitted:
+    def rung(
+        self, workload: str = "deployment/web", service: request.Service = SERVICE, slept_s: float = 60.0
+    ) -> admitted.Admitted:
         return admitted.Admitted(
             service,
             workload,
@@ -52,6 +54,7 @@ class Bench:
             publish=self.publish,
             step_s=0.01,
             renew_s=0.01,
+            slept_s=slept_s,
         )
 
     def publish(self, event: events.Event) -> None:
@@ -173,7 +176,9 @@ async def test_a_budget_and_a_reason_are_told(api: client.Client, bench: Bench) 
     )
     async with bench.held(api, bench.rung(), OLD):
         await bench.until(lambda: bench.said("c has no agent: no"))
-    assert bench.said("a PodDisruptionBudget does not let web-1 go now") and bench.said("web-1 was evicted")
+    assert bench.said("a PodDisruptionBudget does not let web-1 go now: budget; tried again") and bench.said(
+        "web-1 was evicted"
+    )
 
 
 async def test_a_webhook_that_does_nothing_is_found_out(api: client.Client, bench: Bench) -> None:
@@ -187,3 +192,62 @@ async def test_pods_that_cannot_be_looked_at_for_a_while_are_looked_at_again(api
     bench.server.on("GET", PODS, objects.failed(503, "busy"), objects.listed(OLD), objects.listed(NEW))
     async with bench.held(api, bench.rung(), OLD):
         await bench.until(lambda: bench.said("cannot be replaced now") and bench.said("web-1 was evicted"))
+
+
+CLAIMS = "/api/v1/namespaces/dev/persistentvolumeclaims"
+CLAIM = f"{CLAIMS}/devloop-web"
+KEEPS = request.Service(name="web", syncs=(request.Sync("/app"),), persist=("/cache",), persist_size="2Gi")
+
+
+def claim(bench: Bench) -> None:
+    made = {"metadata": {"name": "devloop-web", "uid": "c1"}, "spec": {"storageClassName": "standard"}}
+    bench.server.on("GET", CLAIM, objects.failed(404, "not found", "NotFound"))
+    bench.server.on("POST", CLAIMS, objects.answered(made, 201))
+    bench.server.on("DELETE", CLAIM, objects.answered({}))
+
+
+async def test_what_is_to_persist_has_its_claim_before_there_is_a_session(api: client.Client, bench: Bench) -> None:
+    claim(bench)
+    async with bench.held(api, bench.rung(service=KEEPS), OLD):
+        await bench.until(lambda: bench.said("web-1 was evicted"))
+    posted = [each.path for each in bench.server.requests if each.method == "POST" and each.path in (CLAIMS, ALL)]
+    assert posted == [CLAIMS, ALL]
+    assert bench.said("the claim devloop-web of 2Gi was made for /cache") and bench.count("DELETE", CLAIM) == 0
+
+
+async def test_a_session_that_is_somebody_elses_leaves_no_claim(api: client.Client, bench: Bench) -> None:
+    claim(bench)
+    bench.server.on("POST", ALL, EXISTS)
+    bench.server.on("GET", ONE, objects.answered(objects.session(owner="bob@desk")))
+    with pytest.raises(ExceptionGroup):
+        async with bench.held(api, bench.rung(service=KEEPS), OLD):
+            await asyncio.Event().wait()
+    assert bench.count("DELETE", CLAIM) == 1
+
+
+async def test_a_quota_that_forbids_the_claim_is_said_and_there_is_no_session(api: client.Client, bench: Bench) -> None:
+    claim(bench)
+    bench.server.on("POST", CLAIMS, objects.failed(403, "x is forbidden: exceeded quota: small", "Forbidden"))
+    async with bench.held(api, bench.rung(service=KEEPS), OLD):
+        await bench.until(lambda: bench.said("exceeded quota: small"))
+    assert bench.count("POST", ALL) == 0
+
+
+async def test_a_session_that_the_sweeper_ended_while_the_laptop_slept_is_asked_for_anew(
+    api: client.Client, bench: Bench
+) -> None:
+    # Every gap is a sleep here.
+    bench.server.on("PATCH", STATUS, objects.answered({}), objects.failed(404), objects.answered({}))
+    async with bench.held(api, bench.rung(slept_s=0.0), OLD):
+        await bench.until(lambda: bench.count("POST", ALL) == 2 and bench.count("PATCH", STATUS) > 2)
+    assert bench.said("was ended while this laptop was not heard of, and is asked for anew")
+
+
+async def test_one_that_somebody_else_took_meanwhile_is_theirs(api: client.Client, bench: Bench) -> None:
+    bench.server.on("PATCH", STATUS, objects.answered({}), objects.failed(404))
+    bench.server.on("POST", ALL, objects.answered(objects.session(), 201), EXISTS)
+    bench.server.on("GET", ONE, objects.answered(objects.session(owner="bob@desk")))
+    with pytest.raises(ExceptionGroup) as caught:
+        async with bench.held(api, bench.rung(slept_s=0.0), OLD):
+            await asyncio.Event().wait()
+    assert "bob@desk" in str(errors.first(caught.value))

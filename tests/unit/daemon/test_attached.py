@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from devloop import errors
+from devloop.core import backoff
 from devloop.daemon import attached, rungs
 from devloop.inject import attaching, leftovers
 from devloop.podspec import request
@@ -123,6 +124,26 @@ async def test_a_cluster_that_is_away_is_tried_again(bench: Bench) -> None:
         await bench.until(2)
     assert bench.added == [1]
     assert bench.notices[0].message == "away"
+
+
+async def test_what_a_policy_forbids_is_tried_less_and_less_often(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[tuple[float, float]] = []
+
+    def delays(*, first_s: float, longest_s: float) -> Iterator[float]:
+        waits.append((first_s, longest_s))
+        yield from (0.0, 0.0, 0.0)
+
+    monkeypatch.setattr(backoff, "delays", delays)
+    bench.refuse = [errors.RefusedError("violates PodSecurity") for _ in range(3)]
+    async with bench.running():
+        bench.rung.look([raw()])
+        await bench.until(2)
+        assert bench.added == [1]
+    # one series for all tries, and the reason once
+    assert waits == [(attached.AGAIN_S, attached.LONGEST_S)]
+    assert [each.message for each in bench.notices].count("violates PodSecurity") == 1
 
 
 async def test_a_missing_right_ends_the_service(bench: Bench) -> None:

@@ -122,3 +122,42 @@ async def test_lines_lost_earlier_are_added_to_those_lost_here(lost: int) -> Non
     first = (await take_all(view))[0]
     assert isinstance(first, events.Output)
     assert first.dropped == lost + 1
+
+
+def log(*lines: str) -> events.Output:
+    return events.Output(service="web", source="log", pod="web-0", container="app", lines=lines)
+
+
+async def test_a_view_that_does_not_keep_up_loses_lines_of_logs_and_no_event() -> None:
+    subject = bus.Bus()
+    view = subject.subscribe()
+    subject.publish(events.Ready(ms=0))
+    for number in range(30):
+        subject.publish(log(*(f"{number} {each}" for each in range(1000))))
+        subject.publish(events.Ready(ms=number))
+    subject.publish(output("said"))
+    subject.close()
+    found = await take_all(view)
+    assert sum(isinstance(event, events.Ready) for event in found) == 31
+    told = [event for event in found if isinstance(event, events.Output)]
+    assert sum(map(bus.log_lines, found)) == bus.QUEUE_LOG_LINES
+    assert sum(event.dropped for event in told) == 30_000 - bus.QUEUE_LOG_LINES
+    assert told[0].lines[0] == "20 0" and told[-1].lines == ("said",)
+
+
+async def test_lines_of_logs_that_were_taken_make_room() -> None:
+    subject = bus.Bus()
+    view = subject.subscribe()
+    for _ in range(3):
+        subject.publish(log(*["x"] * bus.QUEUE_LOG_LINES))
+        (event,) = await take(view, 1)
+        assert isinstance(event, events.Output) and event.dropped == 0
+
+
+async def test_one_that_joins_late_is_not_told_of_logs() -> None:
+    subject = bus.Bus()
+    subject.publish(log("a"))
+    subject.publish(output("b"))
+    view = subject.subscribe(recent=True)
+    subject.close()
+    assert [event.lines for event in await take_all(view) if isinstance(event, events.Output)] == [("b",)]

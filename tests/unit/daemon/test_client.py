@@ -8,7 +8,7 @@ import os
 import pathlib
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -128,3 +128,36 @@ def test_a_line_that_was_cut_off_is_no_event(path: str) -> None:
     raw = b'{"ok":true,"result":null}\n{"v":1,"event":"ready","ms":1}\n{"v":1,"ev'
     with answering(path, lambda connection: connection.sendall(raw)):
         assert list(client.Client(path).follow(recent=False)) == [b'{"v":1,"event":"ready","ms":1}']
+
+
+async def test_what_is_held_ends_with_the_block_or_with_the_watch(path: str) -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def hold(args: Mapping[str, Any]) -> AsyncIterator[Any]:
+        began.set()
+        try:
+            yield dict(args)
+        finally:
+            ended.set()
+
+    def use(wait: bool) -> object:
+        with client.Client(path).hold("hold", {"a": 1}) as (result, until_end):
+            if wait:
+                until_end()
+            return result
+
+    def use_refused() -> None:
+        with client.Client(path).hold("refuse"):
+            pass
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        async with serving(path, HANDLERS, bus.Bus(), {"hold": hold}):
+            assert await asyncio.to_thread(use, False) == {"a": 1}
+            await ended.wait()
+            with pytest.raises(client.RemoteError):
+                await asyncio.to_thread(use_refused)
+            began.clear()
+            waiting = group.create_task(asyncio.to_thread(use, True))
+            await began.wait()
+        assert await waiting == {"a": 1}

@@ -180,3 +180,32 @@ async def test_the_server_ends_although_clients_are_connected(tmp_path: pathlib.
         assert json.loads(await reader.readline())["ok"]
     assert await reader.read() == b""
     writer.close()
+
+
+async def test_what_is_held_is_there_until_the_client_leaves(tmp_path: pathlib.Path, event_bus: bus.Bus) -> None:
+    held, over = asyncio.Event(), asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def hold(args: Mapping[str, Any]) -> AsyncIterator[Any]:
+        held.set()
+        try:
+            yield dict(args)
+        finally:
+            over.set()
+
+    @contextlib.asynccontextmanager
+    async def taken(args: Mapping[str, Any]) -> AsyncIterator[Any]:
+        if not args:
+            raise errors.LocalError("the port is taken", code="DL0370")
+        yield {}
+
+    found = str(tmp_path / "control")
+    async with serving(found, HANDLERS, event_bus, {"hold": hold, "taken": taken}):
+        reader, writer = await asyncio.open_unix_connection(found)
+        writer.write(request("hold", {"port": 1}))
+        assert json.loads(await reader.readuntil(b"\n"))["result"] == {"port": 1}
+        assert held.is_set() and not over.is_set()
+        writer.close()
+        await asyncio.wait_for(over.wait(), 10)
+        assert (await ask(found, request("taken")))["error"]["code"] == "DL0370"
+        assert not (await ask(found, request("hold", v=99)))["ok"]

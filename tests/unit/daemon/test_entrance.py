@@ -8,7 +8,7 @@ import pytest
 
 from devloop import errors
 from devloop.config import model
-from devloop.daemon import admitted, app, attached, entrance, patched, rungs
+from devloop.daemon import admitted, app, attached, entrance, patched, rungs, unasked
 from devloop.inject import lease, template
 
 SYNC = [{"from": "/laptop/web", "to": "/app"}]
@@ -26,9 +26,13 @@ def made(way: app.Way, one: model.Service, **how: Any) -> rungs.Rung:
     return ways.rung("web", one, lambda event: None)
 
 
-def test_a_session_where_the_manifests_bring_no_agent_is_the_default() -> None:
+def test_the_first_that_can_be_used_is_the_default() -> None:
+    assert isinstance(made(app.Way.FIRST, spec()), unasked.Unasked)
+    assert app.Options().rung is app.Way.FIRST
+
+
+def test_a_session_where_the_manifests_bring_no_agent() -> None:
     assert isinstance(made(app.Way.DECLARED, spec()), admitted.Admitted)
-    assert app.Options().rung is app.Way.DECLARED
 
 
 def test_attach() -> None:

@@ -82,3 +82,10 @@ async def test_a_slow_disk_costs_a_bounded_memory(tmp_path: Path, monkeypatch: p
     said = lines(tmp_path / logs.NAME)
     assert said[-1]["ms"] == 99.0
     assert len(said) <= 11
+
+
+async def test_what_the_cluster_keeps_is_not_kept_again(tmp_path: Path) -> None:
+    log = logs.EventLog(str(tmp_path))
+    told = events.Output(service="web", source="log", pod="web-0", container="app", lines=("a",))
+    await write(log, told, events.Ready(ms=1.0))
+    assert [line["event"] for line in lines(tmp_path / logs.NAME)] == ["ready"]

@@ -54,7 +54,20 @@ async def test_it_is_patched_meanwhile_and_put_back_exactly(watching: Watching) 
         assert watching.is_patched
         watching.rung.look([])
     assert watching.bench.cluster.template == before
-    assert watching.said[-2:] == ["deployment/web is patched until this watch ends", "deployment/web is put back"]
+    until = "deployment/web is patched until this watch ends, which puts it back"
+    restorer = "if it is killed, the next `devloop watch` of this project does"
+    assert watching.said[-2:] == [f"{until}; {restorer}", "deployment/web is put back"]
+
+
+async def test_where_ops_have_a_sweeper_restore_it_is_named(watching: Watching) -> None:
+    path = fake_cluster.LEASE.replace("devloop-deployment-web", "devloop-sweeper")
+    watching.bench.cluster.put(path, {"spec": {"holderIdentity": "devloop-system/devloop-admission"}})
+    async with watching.rung.held(watching.bench.api, "dev"):
+        assert any(
+            "if it is killed, the sweeper in the cluster (devloop-system/devloop-admission) does after 15 minutes"
+            in each
+            for each in watching.said
+        )
 
 
 async def test_a_cancelled_watch_puts_it_back_as_well(watching: Watching) -> None:
@@ -101,9 +114,19 @@ async def test_what_install_made_stays(watching: Watching) -> None:
 
 async def test_what_somebody_took_over_is_theirs(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patched, "RENEW_S", 0.01)
+    taken = asyncio.Event()
+    renew = leasing.renew
+
+    async def afterwards(*how: object) -> lease.Lease:
+        # A renewal every moment, as nobody makes them, would keep the other one from the lease.
+        await taken.wait()
+        return await renew(*how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(leasing, "renew", afterwards)
     with pytest.raises(ExceptionGroup) as caught:
         async with asyncio.timeout(20), watching.rung.held(watching.bench.api, "dev"):
             await install(watching.bench, me=lease.Owner("bob@desk"), takeover=True)
+            taken.set()
             await asyncio.Event().wait()
     error = caught.value.exceptions[0]
     assert isinstance(error, errors.OwnedError) and error.owner == "bob@desk"
@@ -146,3 +169,57 @@ async def test_an_agent_by_the_manifests_is_enough(watching: Watching) -> None:
         pass
     assert watching.said == ["deployment/web has the agent by its own manifests; nothing was changed"]
     assert watching.is_patched
+
+
+async def test_what_the_sweeper_put_back_while_the_laptop_slept_is_patched_again(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patched, "RENEW_S", 0.01)
+    # Every gap is a sleep here.
+    monkeypatch.setattr(lease, "DURATION_S", 0)
+    cluster = watching.bench.cluster
+    async with asyncio.timeout(20), watching.rung.held(watching.bench.api, "dev"):
+        first = cluster.objects[fake_cluster.LEASE]["metadata"]["uid"]
+        await ending_by_the_sweeper(watching)
+        while cluster.objects.get(fake_cluster.LEASE, {}).get("metadata", {}).get("uid") in (None, first):
+            await asyncio.sleep(0.001)
+        while not inject.is_injected(cluster.template):
+            await asyncio.sleep(0.001)
+    assert any("was put back while this laptop was away" in each for each in watching.said)
+    assert not watching.is_patched
+
+
+async def ending_by_the_sweeper(watching: Watching) -> None:
+    found = await leasing.find(watching.bench.api, "dev", "deployment/web")
+    assert found is not None
+    watching.bench.cluster.put(fake_cluster.WORKLOAD, fake_cluster.deployment())
+    del watching.bench.cluster.objects[fake_cluster.LEASE]
+
+
+async def test_one_that_is_made_anew_is_patched_again_and_put_back_in_the_end(watching: Watching) -> None:
+    cluster = watching.bench.cluster
+    async with asyncio.timeout(20), watching.rung.held(watching.bench.api, "dev"):
+        bare = {"metadata": {"name": "web-1"}, "spec": {"containers": [{"name": "app"}]}}
+        # The very same one: somebody took the agent out, and means it.
+        cluster.objects[fake_cluster.WORKLOAD]["spec"] = fake_cluster.deployment()["spec"]
+        watching.rung.look([bare])
+        for _ in range(50):
+            await asyncio.sleep(0.001)
+        assert not inject.is_injected(cluster.template)
+        cluster.put(fake_cluster.WORKLOAD, fake_cluster.deployment())
+        watching.rung.look([bare])
+        while not inject.is_injected(cluster.template):
+            await asyncio.sleep(0.001)
+    assert "deployment/web was made anew, and is patched again" in watching.said
+    assert cluster.template == fake_cluster.deployment()["spec"]["template"]
+
+
+async def test_one_that_is_made_anew_and_cannot_be_patched_is_told(watching: Watching) -> None:
+    cluster = watching.bench.cluster
+    async with asyncio.timeout(20), watching.rung.held(watching.bench.api, "dev"):
+        cluster.put(fake_cluster.WORKLOAD, fake_cluster.deployment())
+        cluster.refused[f"PATCH {fake_cluster.WORKLOAD}"] = (422, "not like this", "Invalid")
+        watching.rung.look([{"metadata": {"name": "web-1"}, "spec": {"containers": [{"name": "app"}]}}])
+        while not any("cannot be patched" in each and "not like this" in each for each in watching.said):
+            await asyncio.sleep(0.001)
+        del cluster.refused[f"PATCH {fake_cluster.WORKLOAD}"]

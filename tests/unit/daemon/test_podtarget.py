@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -52,13 +51,11 @@ class Cluster:
         self.forwards.append((namespace, name, port))
         if self.refuse is not None:
             raise self.refuse
-        mine, theirs = socket.socketpair()
-        with mine, theirs:
-            yield SimpleNamespace(take=lambda: mine)
+        yield SimpleNamespace(port=port)
         self.closed += 1
 
-    async def over(self, connected: socket.socket, name: str) -> tuple[int, str]:
-        return connected.fileno(), name
+    async def over(self, stream: SimpleNamespace, name: str) -> tuple[int, str]:
+        return stream.port, name
 
 
 @pytest.fixture
@@ -70,7 +67,7 @@ async def test_the_key_is_read_by_exec_and_the_link_goes_through_one_forward(clu
     target = podtarget.PodTarget(API, "dev", pod())
     async with target.open() as (connection, key):
         assert key == b"the key"
-        assert cast(Any, connection)[1] == "pod web-5d-a"
+        assert cast(Any, connection) == (podtarget.PORT, "pod web-5d-a")
         assert cluster.closed == 0
     assert cluster.ran == [(execute.Where("dev", "web-5d-a", "devloop-agent"), podtarget.KEY_COMMAND)]
     assert cluster.forwards == [("dev", "web-5d-a", podtarget.PORT)]

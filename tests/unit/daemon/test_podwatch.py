@@ -327,12 +327,39 @@ async def test_an_image_that_cannot_be_pulled_is_told_at_once_with_the_events_wo
         await owner.until(lambda: owner.states == {"web-5d-a": "ready"})
 
 
+async def test_a_pod_that_gets_an_agent_within_a_moment_is_no_news(bench: Bench) -> None:
+    bench.there(raw(agent=None))
+    async with bench.running() as owner:
+        await owner.until(lambda: owner.states == {"web-5d-a": "no agent in it"})
+        # as a rung does that attaches
+        bench.stream.say("MODIFIED", raw(rung="ephemeralContainers"))
+        await owner.until(lambda: owner.states == {"web-5d-a": "ready"})
+        assert owner.notices == []
+
+
 async def test_what_the_state_says_already_is_not_said_twice(bench: Bench) -> None:
     bench.there(raw(agent={"waiting": {"reason": "ErrImagePull", "message": "rpc error: desc = no such host"}}))
     tells(bench.server, "Failed to pull image x: rpc error: desc = no such host")
     async with bench.running() as owner:
         await owner.until(lambda: bool(owner.notices))
         assert owner.notices[0].message.count("no such host") == 1
+
+
+async def test_an_attached_agents_image_is_told_with_the_flag_that_names_another() -> None:
+    async with fake_api.serving() as server:
+        bench = Bench(server, once=True)
+        stuck = raw(agent=None)
+        stuck["spec"]["ephemeralContainers"] = [{"name": "devloop-agent-1"}]
+        waits = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+        stuck["status"]["ephemeralContainerStatuses"] = [{"name": "devloop-agent-1", "state": waits}]
+        bench.there(stuck)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(podwatch, "GIVE_UP_S", 0.02)
+            patched.setattr(podwatch, "LOOK_S", 0.01)
+            error = await bench.ended()
+    assert error.error_code == "DL0761" and "no such image" in error.message and "--agent-image" in error.hint
+    # not at once: another watch may have a better one
+    assert [notice.message for notice in bench.owner.notices] == [error.message]
 
 
 async def test_a_watch_for_once_ends_where_only_a_person_can_help() -> None:
@@ -357,6 +384,7 @@ async def test_a_watch_for_once_gives_up_after_a_while(
 ) -> None:
     monkeypatch.setattr(podwatch, "GIVE_UP_S", 0.02)
     monkeypatch.setattr(podwatch, "LOOK_S", 0.01)
+    monkeypatch.setattr(podwatch, "GAP_S", 0.0)
     async with fake_api.serving() as server:
         bench = Bench(server, once=True)
         bench.there(*pods_there)
@@ -462,3 +490,28 @@ async def test_the_way_in_is_held_while_the_pods_are_followed_and_sees_each_of_t
         await owner.until(lambda: owner.states == {"web-5d-b": "not ready"})
     assert bench.rung.seen[-1] == ["web-5d-b"]
     assert not bench.rung.holding
+
+
+async def test_a_workload_that_is_made_anew_with_other_labels_has_its_new_pods_followed(bench: Bench) -> None:
+    told = Stream()
+    old = {"metadata": {"name": "web"}, "spec": {"selector": {"matchLabels": {"app": "web"}}}}
+    new = {"metadata": {"name": "web"}, "spec": {"selector": {"matchLabels": {"app": "shop"}}}}
+    there = [old]
+
+    async def workload(request: web.Request) -> web.StreamResponse:
+        if "watch" in request.query:
+            return await told(request)
+        return web.json_response({"items": there, "metadata": {"resourceVersion": "1"}})
+
+    bench.server.on("GET", WORKLOAD.rpartition("/")[0], workload)
+    bench.there(raw("web-5d-a"))
+    async with bench.running() as owner:
+        await owner.until(lambda: owner.acts == ["+web-5d-a"])
+        bench.there(raw("web-5d-b"))
+        there[:] = [new]
+        told.say("MODIFIED", old)
+        told.say("ADDED", new)
+        await owner.until(lambda: owner.acts == ["+web-5d-a", "-web-5d-a", "+web-5d-b"])
+    lists = [each for each in bench.server.requests if each.path == PODS and "watch" not in each.query]
+    assert [each.query["labelSelector"] for each in lists] == ["app=web", "app=shop"]
+    assert any("means other pods than before: app=shop" in each.message for each in owner.notices)

@@ -22,10 +22,13 @@ async def test_leftovers_are_given_back_once_for_all_services(monkeypatch: pytes
         say("put back")
         await asyncio.sleep(0)
 
+    async def also(api: object, namespace: str, say: object) -> None:
+        asked.append((namespace,))
+
     monkeypatch.setattr(leftovers, "give_back", give_back)
-    left = rungs.Leftovers("shop-1", ("deployment/web",), said.append)
+    left = rungs.Leftovers("shop-1", ("deployment/web",), said.append, also)
     async with asyncio.TaskGroup() as group:
         for _ in range(2):
             group.create_task(left.done(API, "dev"))
-    assert asked == [("dev", "shop-1", ("deployment/web",))]
+    assert asked == [("dev", "shop-1", ("deployment/web",)), ("dev",)]
     assert said == [events.Notice(level=events.Level.WARNING, message="put back")]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,54 +12,15 @@ import yaml
 
 from agent.webhook import server, settings
 from devloop import __version__
-from devloop.podspec import devsession
+from devloop.podspec import devsession, undo
+from tests.unit.docs import rendering
+from tests.unit.docs.rendering import chart
 
-CONFIG = Path(__file__).parents[3] / "config"
-CHART = CONFIG / "helm" / "devloop"
-PLAIN = CONFIG / "kustomize" / "admission"
-NAMESPACE = "devloop-system"
+CHART = rendering.CHART
+PLAIN = CHART.parents[1] / "kustomize" / "admission"
+NAMESPACE = rendering.NAMESPACE
 
-VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
-_ACTION = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}")
-
-
-def rendered(name: str, **changed: Any) -> str:
-    """Render a template: the few forms that the chart keeps to, so that nobody needs Helm to check it."""
-    lines: list[str] = []
-    shown = [True]
-    for line in (CHART / "templates" / name).read_text().splitlines():
-        action = _ACTION.fullmatch(line.strip())
-        word, _, condition = action[1].partition(" ") if action else ("", "", "")
-        if word == "if":
-            shown.append(shown[-1] and bool(value(condition, changed)))
-        elif word == "else":
-            shown[-1] = shown[-2] and not shown[-1]
-        elif word == "end":
-            shown.pop()
-        elif shown[-1]:
-            lines.append(_ACTION.sub(lambda found: text(found[1], changed), line))
-    assert shown == [True], name
-    return "\n".join(lines)
-
-
-def text(expression: str, changed: Mapping[str, Any]) -> str:
-    reference, _, function = (part.strip() for part in expression.partition("|"))
-    assert function in ("", "toJson"), expression
-    found = value(reference, changed)
-    return json.dumps(found) if function else str(found)
-
-
-def value(reference: str, changed: Mapping[str, Any]) -> Any:
-    if reference == ".Release.Namespace":
-        return NAMESPACE
-    _, root, key = reference.split(".")
-    assert root == "Values"
-    return {**VALUES, **changed}[key]
-
-
-def chart(**changed: Any) -> list[dict[str, Any]]:
-    names = sorted(path.name for path in (CHART / "templates").iterdir())
-    return [each for name in names for each in yaml.safe_load_all(rendered(name, **changed)) if each]
+VALUES = rendering.VALUES
 
 
 def plain() -> list[dict[str, Any]]:
@@ -71,8 +29,13 @@ def plain() -> list[dict[str, Any]]:
     return [each for name in listed for each in yaml.safe_load_all((PLAIN / name).read_text())]
 
 
-def by_name(objects: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
-    return {(each["kind"], each["metadata"]["name"]): each for each in objects}
+def by_name(objects: list[dict[str, Any]]) -> dict[tuple[str, ...], dict[str, Any]]:
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for each in objects:
+        meta = each["metadata"]
+        elsewhere = [meta["namespace"]] if meta.get("namespace", NAMESPACE) != NAMESPACE else []
+        found[each["kind"], meta["name"], *elsewhere] = each
+    return found
 
 
 def one(kind: str, **changed: Any) -> dict[str, Any]:
@@ -87,12 +50,12 @@ def test_the_plain_manifests_are_the_charts() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("helm"), reason="needs helm on PATH")
-@pytest.mark.parametrize("more", [(), ("--set", "certManager=true")])
-def test_helm_renders_what_this_file_does(more: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("changed", [{}, {"certManager": True}, {"restoreIn": ["dev-ann", "dev-bob"]}])
+def test_helm_renders_what_this_file_does(changed: dict[str, Any]) -> None:
+    more = [part for key, told in changed.items() for part in ("--set-json", f"{key}={json.dumps(told)}")]
     argv = ["helm", "template", "x", str(CHART), "-n", NAMESPACE, *more]
     said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    expected = chart(**({"certManager": True} if more else {}))
-    assert by_name([each for each in yaml.safe_load_all(said) if each]) == by_name(expected)
+    assert by_name([each for each in yaml.safe_load_all(said) if each]) == by_name(chart(**changed))
 
 
 def container(**changed: Any) -> dict[str, Any]:
@@ -108,6 +71,9 @@ def test_the_webhook_understands_its_command_line() -> None:
     assert ("Service", place.service) in objects and ("Secret", place.secret) in objects
     assert ("MutatingWebhookConfiguration", place.configuration) in objects and place.namespace == NAMESPACE
     assert settings.parse(container(certManager=True)["args"]).tls_dir == "/tls"
+    assert told.allow_dial == ()
+    listed = ["*.other", "[fd00::/8]:443", "10.0.0.0/8:5432"]
+    assert settings.parse(container(allowDial=listed)["args"]).allow_dial == tuple(listed)
 
 
 def test_cert_managers_secret_is_mounted_where_it_is_looked_for() -> None:
@@ -152,6 +118,30 @@ def test_it_may_change_no_pod_and_no_workload_and_reads_one_secret() -> None:
         assert "secrets" not in rule["resources"]
     (rule,) = one("Role")["rules"]
     assert rule["resourceNames"] == [f"{VALUES['name']}-tls"] and rule["verbs"] == ["get", "update"]
+
+
+def test_patches_are_restored_only_where_ops_said_so_and_with_no_more_rights_than_that() -> None:
+    assert settings.parse(container()["args"]).restore_in == ()
+    assert by_name(chart(restoreIn=["dev-ann", "dev-bob"])).keys() - by_name(chart()).keys() == {
+        ("ClusterRole", "devloop-admission-restore"),
+        *((kind, name, namespace) for namespace in ("dev-ann", "dev-bob") for kind, name in IN_EACH),
+    }
+    told = chart(restoreIn=["dev-ann", "dev-bob"])
+    assert settings.parse(container(restoreIn=["dev-ann", "dev-bob"])["args"]).restore_in == ("dev-ann", "dev-bob")
+    rules = by_name(told)["ClusterRole", "devloop-admission-restore"]["rules"]
+    may = {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
+    assert {resource for resource, verb in may if verb == "patch"} == {"deployments", "statefulsets", "daemonsets"}
+    assert ("leases", "create") not in may and not {"pods", "secrets"} & {resource for resource, _ in may}
+    # No binding of it for the whole cluster.
+    bindings = [each for each in told if each["kind"] == "ClusterRoleBinding"]
+    assert [each["roleRef"]["name"] for each in bindings] == [VALUES["name"]]
+    marker = by_name(told)["Lease", undo.SWEEPER, "dev-ann"]
+    # It is no session of anybody's: `devloop down` and the sweeper leave it alone.
+    assert "devloop.dev/session" not in marker["metadata"]["labels"]
+    assert marker["spec"]["holderIdentity"] == f"{NAMESPACE}/{VALUES['name']}"
+
+
+IN_EACH = (("RoleBinding", "devloop-admission-restore"), ("Lease", undo.SWEEPER))
 
 
 def test_versions_are_this_devloops() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from devloop import errors
 from devloop.doctor import facts, report, rungs
 from devloop.doctor.report import Rung, Usable
 from tests.unit.doctor import test_checks
@@ -37,6 +38,7 @@ def test_where_all_is_well_every_rung_can_be_used_and_the_first_is_the_one() -> 
     assert chosen is not None and chosen.rung is Rung.DECLARED
 
 
+BROKEN = facts.Webhook(author=errors.ClusterError("the API server cannot call the webhook"))
 OBSTACLE = facts.Obstacle("DL0803", "nobody says which user")
 
 
@@ -53,6 +55,9 @@ OBSTACLE = facts.Obstacle("DL0803", "nobody says which user")
         ),
         (Rung.ADMISSION, service(), seen(chart=False), Usable.NO, "not installed"),
         (Rung.ADMISSION, service(), seen(chart=facts.Unknown("silence")), Usable.UNKNOWN, "silence"),
+        (Rung.ADMISSION, service(), seen(webhook=BROKEN), Usable.NO, "cannot call the webhook"),
+        (Rung.ADMISSION, service(), seen(webhook=facts.Webhook(author="")), Usable.NO, "no webhook looks"),
+        (Rung.ADMISSION, service(), seen(webhook=facts.Webhook(author="ann")), Usable.YES, "the chart is installed"),
         (Rung.EPHEMERAL, service(), seen(server=facts.Server(1, 24, "v1.24.9")), Usable.NO, "needs Kubernetes 1.25"),
         (
             Rung.EPHEMERAL,
@@ -100,3 +105,16 @@ def test_an_agent_that_is_there_is_counted_whatever_stands_in_its_way_now() -> N
     template = facts.Template(container="app", containers=("app",), obstacles=(OBSTACLE,))
     verdict = judged(service(template=template, pods=(there, POD)), seen())[Rung.DECLARED]
     assert (verdict.usable, verdict.reason) == (Usable.YES, "the agent is in 1 of 2 pods")
+
+
+@pytest.mark.parametrize(
+    ("cluster", "may"),
+    [
+        (seen(), True),
+        (seen(chart=False), False),
+        (seen(chart=facts.Unknown("silence")), False),
+        (seen(rungs={"admission": (test_checks.right(allowed=False),)}), False),
+    ],
+)
+def test_whether_sessions_are_a_way_in_at_all(cluster: facts.Cluster, may: bool) -> None:
+    assert rungs.may_ask_for_sessions(cluster) is may

@@ -28,6 +28,7 @@ class Cluster(fake_api.FakeApi):
         log: Every change that was asked for, as `POST /path`.
         hooks: Called before a request of this kind and path is answered, once each.
         rolls_out: New pods follow a changed template at once.
+        storage_class: What the cluster's admission writes into claims; empty where it has no default class.
         refused: Answers in place of the cluster's, by method and path.
     """
 
@@ -40,6 +41,7 @@ class Cluster(fake_api.FakeApi):
         self.rolls_out = True
         self.user = ""
         self.minor = "36"
+        self.storage_class = "standard"
         self._version = 0
 
     def put(self, path: str, found: dict[str, Any]) -> None:
@@ -100,13 +102,21 @@ class Cluster(fake_api.FakeApi):
                 return fake_api.status(404, "not found", "NotFound")
             return web.json_response({"status": {"userInfo": {"username": self.user}}})
         if request.path.endswith("/eviction"):
-            self.objects.pop(request.path.removesuffix("/eviction"), None)
-            return web.json_response({})
+            return self._evict(request.path.removesuffix("/eviction"), body)
         path = f"{request.path}/{body['metadata']['name']}"
         if path in self.objects:
             return fake_api.status(409, "it exists already", "AlreadyExists")
+        if "persistentvolumeclaims" in path and self.storage_class:
+            body["spec"].setdefault("storageClassName", self.storage_class)
         self.put(path, body)
         return web.json_response(body)
+
+    def _evict(self, path: str, body: dict[str, Any]) -> web.Response:
+        wanted = ((body.get("deleteOptions") or {}).get("preconditions") or {}).get("uid")
+        if wanted and path in self.objects and self.objects[path]["metadata"]["uid"] != wanted:
+            return fake_api.status(409, "the UID in the precondition differs", "Conflict")
+        self.objects.pop(path, None)
+        return web.json_response({})
 
     def _replace(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         there = self.objects.get(request.path)
@@ -135,7 +145,9 @@ class Cluster(fake_api.FakeApi):
             return fake_api.status(404, "not found", "NotFound")
         made = copy.deepcopy(there)
         if sub or request.path != path:
-            made["spec"].setdefault("ephemeralContainers", []).extend(body["spec"]["ephemeralContainers"])
+            # a strategic merge patch puts what it adds before what is there
+            had = made["spec"].get("ephemeralContainers", [])
+            made["spec"]["ephemeralContainers"] = [*body["spec"]["ephemeralContainers"], *had]
         else:
             for each in body:
                 assert each["path"] == "/spec/template"

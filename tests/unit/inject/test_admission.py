@@ -117,4 +117,14 @@ async def test_stray_pods_are_evicted_in_one_more_round_and_then_given_up(
 async def test_looking_changes_nothing(api: client.Client, server: fake_api.FakeApi) -> None:
     server.on("GET", PODS, objects.listed(pod("a")))
     assert names((await turnover(api).look()).old) == ["a"]
-    assert evictions(server) == [] and server.requests[0].query["labelSelector"] == "app=web"
+    assert evictions(server) == [] and server.requests[-1].query["labelSelector"] == "app=web"
+
+
+async def test_a_workload_that_is_made_anew_with_other_labels_has_its_new_pods_replaced(
+    api: client.Client, server: fake_api.FakeApi
+) -> None:
+    shop = objects.workload(selector={"matchLabels": {"app": "shop"}})
+    server.on("GET", "/apis/apps/v1/namespaces/dev/deployments/web", objects.answered(shop))
+    server.on("GET", PODS, objects.listed(pod("a")))
+    await turnover(api).look()
+    assert server.requests[-1].query["labelSelector"] == "app=shop"

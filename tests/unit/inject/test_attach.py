@@ -175,6 +175,10 @@ def test_a_pod_without_an_agent_gets_the_first() -> None:
     assert (step.act, step.number, step.history) == (Act.ADD, 1, History("id-1", 0, 0))
 
 
+def test_what_was_attached_is_seen_whatever_became_of_it() -> None:
+    assert [attach.was_attached(each) for each in (raw(), raw(ENDED), raw(test_pods.RUNNING))] == [False, True, True]
+
+
 def test_it_is_not_added_twice_before_the_watch_shows_it() -> None:
     assert attach.decide(raw(), "app", History("id-1", 0, 1)).act is Act.NOTHING
 
@@ -184,9 +188,33 @@ def test_one_that_runs_or_may_run_is_enough(state: dict[str, Any]) -> None:
     assert attach.decide(raw(state), "app", History("id-1", 0, 1)).act is Act.NOTHING
 
 
+@pytest.mark.parametrize(
+    ("state", "image", "act"),
+    [
+        (test_pods.PULLING, "other:1", Act.ADD),
+        (test_pods.PULLING, "agent:1", Act.NOTHING),
+        (test_pods.PULLING, "", Act.NOTHING),
+        ({"waiting": {"reason": "ContainerCreating"}}, "other:1", Act.NOTHING),
+        (test_pods.RUNNING, "other:1", Act.NOTHING),
+    ],
+)
+def test_one_whose_image_does_not_come_is_followed_by_one_of_another_image(
+    state: dict[str, Any], image: str, act: Act
+) -> None:
+    made = raw(state)
+    made["spec"]["ephemeralContainers"][0]["image"] = "agent:1"
+    assert attach.decide(made, "app", History(), image).act is act
+
+
 def test_after_a_restart_of_the_app_another_one_is_added() -> None:
     step = attach.decide(raw(ENDED, run="id-2"), "app", History("id-1", 2, 1))
     assert (step.act, step.number, step.history) == (Act.ADD, 2, History("id-2", 0, 1))
+
+
+def test_one_that_was_just_added_is_enough_although_the_cluster_lists_it_first() -> None:
+    made = raw(ENDED, {}, run="id-2")
+    made["spec"]["ephemeralContainers"].reverse()
+    assert attach.decide(made, "app", History("id-2", 0, 2)).act is Act.NOTHING
 
 
 def test_what_an_earlier_devloop_left_counts_as_ended_with_the_app() -> None:

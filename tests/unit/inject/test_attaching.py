@@ -58,6 +58,14 @@ async def test_an_unclear_container_is_asked_for(bench: Bench) -> None:
     assert caught.value.error_code == "DL0802"
 
 
+@pytest.mark.parametrize("where", ["initContainers", "containers"])
+def test_a_workload_says_whether_its_pods_come_with_an_agent(where: str) -> None:
+    for name, declared in (("devloop-agent", True), ("app", False)):
+        pod = {"spec": {where: [{"name": name}]}}
+        assert attaching.is_declared({"spec": {"template": pod}}) is declared
+        assert attaching.is_declared(pod) is declared
+
+
 async def test_a_missing_right_is_told_as_such(bench: Bench) -> None:
     path, _ = pod_of(bench)
     words = NO_RIGHT.replace("deployments", "pods/ephemeralcontainers").replace('"apps"', '""')

@@ -87,20 +87,6 @@ async def test_a_lease_that_cannot_be_understood_is_told(bench: Bench) -> None:
     assert (await ending.prove(bench.api, "dev")).left == ("leases/devloop-deployment-web",)
 
 
-async def test_claims_of_ended_sessions_are_deleted_and_others_kept(bench: Bench) -> None:
-    keeps = request.Service("web", (request.Sync("/app"),), persist=("/cache",))
-    await install(bench, service=keeps)
-    theirs = {"metadata": {"labels": {"devloop.dev/session": "theirs"}}}
-    bench.cluster.put(f"{CLAIMS}/devloop-theirs", theirs)
-    await leasing.write(
-        bench.api, "dev", msgspec.structs.replace(ONE, workload="deployment/api", owner=BOB, session="theirs")
-    )
-    said, failed = await end(bench, await ending.survey(bench.api, "dev", WEB, ANN))
-    assert failed == [] and "the claim devloop-web is deleted" in said[1]
-    assert f"{CLAIMS}/devloop-theirs" in bench.cluster.objects
-    assert f"{CLAIMS}/devloop-web" not in bench.cluster.objects
-
-
 async def test_a_kind_that_may_not_be_listed_is_no_proof(bench: Bench) -> None:
     no_right = 'User "ann" cannot list resource "persistentvolumeclaims" in API group "" in the namespace "dev"'
     bench.cluster.refused[f"GET {CLAIMS}"] = (403, no_right, "Forbidden")
@@ -122,9 +108,9 @@ def attach(bench: Bench, **meta: Any) -> str:
     (path,) = [path for path in bench.cluster.objects if path.startswith(f"{fake_cluster.PODS}/")]
     pod = bench.cluster.objects[path]
     pod["spec"]["ephemeralContainers"] = [
+        {"name": "devloop-agent-10"},
+        {"name": "devloop-agent-9"},
         {"name": "debugger"},
-        {"name": "devloop-agent-1"},
-        {"name": "devloop-agent-2"},
     ]
     pod["metadata"] |= meta
     return path
@@ -133,7 +119,7 @@ def attach(bench: Bench, **meta: Any) -> str:
 async def test_pods_that_were_attached_to_are_named_and_evicted_on_request(bench: Bench) -> None:
     path = attach(bench)
     (one,) = (await ending.survey(bench.api, "dev", WEB, ANN)).attached
-    assert (one.containers, one.controller) == (("devloop-agent-1", "devloop-agent-2"), True)
+    assert one.containers == ("devloop-agent-9", "devloop-agent-10") and one.pod.owner is not None
     await ending.evict(bench.api, "dev", one)
     assert path not in bench.cluster.objects
 
@@ -154,6 +140,15 @@ async def test_a_disruption_budget_is_respected_and_told(bench: Bench) -> None:
     with pytest.raises(errors.RefusedError, match="disruption budget") as caught:
         await ending.evict(bench.api, "dev", one)
     assert caught.value.error_code == "DL0785"
+    assert caught.value.message == f"pod {one.pod.name} may not be evicted now: {said}"
+
+
+async def test_a_pod_of_the_same_name_that_came_in_its_place_is_not_evicted(bench: Bench) -> None:
+    path = attach(bench)
+    (one,) = (await ending.survey(bench.api, "dev", WEB, ANN)).attached
+    bench.cluster.objects[path]["metadata"]["uid"] = "another"
+    await ending.evict(bench.api, "dev", one)
+    assert path in bench.cluster.objects
 
 
 @pytest.mark.parametrize(("minor", "version"), [("20", "policy/v1beta1"), ("36", "policy/v1")])

@@ -83,3 +83,19 @@ async def test_one_that_cannot_be_understood_does_not_hide_the_others(bench: Ben
 def test_the_leases_on_some_workloads() -> None:
     assert leasing.of_workloads([ONE], ["deployment/web"]) == [ONE]
     assert leasing.of_workloads([ONE], ["deployment/api"]) == []
+
+
+async def test_a_session_that_the_sweeper_ended_is_not_called_taken_over(bench: Bench) -> None:
+    written = await leasing.write(bench.api, "dev", ONE)
+    await leasing.write(bench.api, "dev", msgspec.structs.replace(written, session=f"{ONE.session}-over"))
+    with pytest.raises(errors.OwnedError, match="the session on deployment/web was ended"):
+        await leasing.renew(bench.api, "dev", written)
+
+
+async def test_who_restores_in_the_cluster_is_told_by_the_charts_lease(bench: Bench) -> None:
+    path = fake_cluster.LEASE.replace("devloop-deployment-web", "devloop-sweeper")
+    assert await leasing.sweeper(bench.api, "dev") == ""
+    bench.cluster.put(path, {"spec": {"holderIdentity": "ops/devloop"}})
+    assert await leasing.sweeper(bench.api, "dev") == "ops/devloop"
+    bench.cluster.refused[f"GET {path}"] = (403, "no", "Forbidden")
+    assert await leasing.sweeper(bench.api, "dev") == ""

@@ -215,3 +215,32 @@ async def test_a_claim_is_made_once_and_labelled(bench: Bench) -> None:
     assert done.lease is not None
     assert claim["metadata"]["labels"]["devloop.dev/session"] == done.lease.session
     await install(bench, service=keeps)
+
+
+async def test_a_change_that_is_refused_leaves_no_claim(bench: Bench) -> None:
+    keeps = request.Service("web", (request.Sync("/app"),), persist=("/cache",))
+    bench.cluster.refused[f"POST {LEASES.replace('/v1/', '/v1/namespaces/dev/')}"] = (422, "no", "Invalid")
+    with pytest.raises(errors.RefusedError, match="no"):
+        await install(bench, service=keeps)
+    assert [path for path in bench.cluster.objects if "persistentvolumeclaims" in path] == []
+
+
+async def test_pods_that_do_not_come_up_leave_no_claim(bench: Bench) -> None:
+    keeps = request.Service("web", (request.Sync("/app"),), persist=("/cache",))
+    bench.cluster.rolls_out = False
+    with pytest.raises(errors.RefusedError, match="did not come up"):
+        await install(bench, service=keeps, timeout_s=0.05)
+    left = [path for path in bench.cluster.objects if "persistentvolumeclaims" in path or path == fake_cluster.LEASE]
+    assert left == []
+
+
+async def test_a_change_of_which_nobody_knows_whether_it_was_made_keeps_what_undoes_it(bench: Bench) -> None:
+    lost = (504, "the request timed out", "Timeout")
+
+    def then() -> None:
+        bench.cluster.refused[f"PATCH {fake_cluster.WORKLOAD}"] = lost
+
+    bench.cluster.hooks[f"POST {LEASES.replace('/v1/', '/v1/namespaces/dev/')}"] = then
+    with pytest.raises(errors.UnreachableError):
+        await install(bench)
+    assert fake_cluster.LEASE in bench.cluster.objects

@@ -1,4 +1,4 @@
-"""A template is replaced only as it was seen, and its parts of devloop are told from others'."""
+"""The parts of devloop in a template are told from others'."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import pytest
 
 from devloop import errors
 from devloop.inject import template
-from devloop.kube import workloads
 from devloop.podspec import inject, names, outcome, request
 from tests.unit.inject import fake_cluster
-from tests.unit.inject.conftest import Bench
 
-WEB = workloads.parse("deployment/web")
 SERVICE = request.Service("web", (request.Sync("/app"),))
 
 
@@ -24,34 +21,6 @@ def original() -> outcome.Tree:
 
 def injected() -> outcome.Tree:
     return inject.inject(original(), SERVICE, request.Platform("agent:1")).pod
-
-
-def test_a_workload_without_a_template() -> None:
-    assert template.of({"spec": {"template": {}}}, WEB) == {}
-    with pytest.raises(errors.ClusterError, match="has no pod template"):
-        template.of({"spec": {"workloadRef": {}}}, WEB)
-
-
-async def test_it_is_replaced_as_it_was_seen(bench: Bench) -> None:
-    before, after = original(), injected()
-    assert await template.replace(bench.api, "dev", WEB, before, after) == after
-    assert bench.cluster.template == after
-
-
-async def test_a_dry_run_changes_nothing(bench: Bench) -> None:
-    assert await template.replace(bench.api, "dev", WEB, original(), injected(), dry=True) == injected()
-    assert bench.cluster.template == original()
-
-
-async def test_one_that_is_another_by_now_is_left(bench: Bench) -> None:
-    assert await template.replace(bench.api, "dev", WEB, injected(), original()) is None
-    assert bench.cluster.template == original()
-
-
-async def test_one_that_is_refused_for_itself_is_an_error(bench: Bench) -> None:
-    bench.cluster.refused[f"PATCH {fake_cluster.WORKLOAD}"] = (422, "spec.template: Invalid value", "Invalid")
-    with pytest.raises(errors.RefusedError, match="Invalid value"):
-        await template.replace(bench.api, "dev", WEB, original(), injected())
 
 
 def test_without_devloops_parts_it_is_the_original() -> None:

@@ -42,7 +42,7 @@ async def test_what_an_eviction_comes_to(
     server.on("POST", PATH, answer(code))
     done = await eviction.evict(api, "dev", pod(), NEW)
     assert (done.pod, done.end) == ("web-1", end)
-    assert bool(done.message) is (end is eviction.End.FORBIDDEN_NOW)
+    assert done.message == ("words" if end is eviction.End.FORBIDDEN_NOW else "")
 
 
 @pytest.mark.parametrize(("version", "policy"), [(OLD, "policy/v1beta1"), (NEW, "policy/v1")])

@@ -81,7 +81,7 @@ async def test_what_is_no_result_is_an_error(
     server.on("GET", PATH, sending(*messages))
     with pytest.raises(errors.ExecError, match=words) as caught:
         await execute.run(api, WHERE, ["x"], max_bytes=100)
-    assert caught.value.error_code == "DL0751"
+    assert caught.value.error_code == ("DL0752" if words == "could not be run" else "DL0751")
 
 
 async def test_a_command_that_does_not_end_is_given_up(server: fake_api.FakeApi, api: client.Client) -> None:

@@ -33,6 +33,15 @@ def test_a_missing_right_is_told_with_the_line_that_tests_it() -> None:
     assert error.hint.endswith("kubectl auth can-i create pods --subresource=exec -n dev")
 
 
+@pytest.mark.parametrize("stream", ["exec", "attach", "portforward"])
+def test_a_websockets_second_check_says_nothing_and_is_told_all_the_same(stream: str) -> None:
+    asked = paths.asked("GET", f"/api/v1/namespaces/dev/pods/web/{stream}")
+    error = answered(403, 'pods "web" is forbidden: ', asked, "Forbidden")
+    assert isinstance(error, errors.ForbiddenError)
+    assert error.message == f"you may not create pods/{stream} in namespace dev"
+    assert "can-i create pods" in error.hint
+
+
 def test_a_refusal_without_the_servers_words_is_told_by_what_was_asked() -> None:
     error = failures.of_answer(403, b"Forbidden", Asked("list", "rollouts", "argoproj.io", "dev"), "https://x")
     assert isinstance(error, errors.ForbiddenError)
@@ -125,3 +134,23 @@ def test_trouble_on_the_way_is_unreachable() -> None:
 def test_whatever_is_answered_becomes_an_error_with_words(code: int, body: bytes) -> None:
     error = failures.of_answer(code, body, POD, "https://x")
     assert error.message and len(error.message) < 1000
+
+
+def test_the_servers_own_words_are_kept_with_what_their_causes_add() -> None:
+    status = {"message": "Cannot evict pod.", "reason": "TooManyRequests", "code": 429}
+    causes = [{"reason": "DisruptionBudget", "message": "The disruption budget web needs 1 healthy pods"}]
+    told = failures.of_answer(429, json.dumps({**status, "details": {"causes": causes}}).encode(), NEW, "https://x")
+    assert told.words == "Cannot evict pod. (The disruption budget web needs 1 healthy pods)"
+    assert told.message.endswith(told.words)
+
+
+def test_a_cause_that_the_message_tells_already_is_not_told_twice() -> None:
+    status = {"message": "Pod is invalid: spec.x: Required value", "code": 422}
+    body = json.dumps({**status, "details": {"causes": [{"message": "Required value"}]}}).encode()
+    assert failures.of_answer(422, body, NEW, "https://x").words == status["message"]
+
+
+@pytest.mark.parametrize("details", [7, "x", None, {"causes": None}, {"causes": [7, {"message": 7}, {}]}])
+def test_details_that_are_none_do_not_cost_the_message(details: object) -> None:
+    body = json.dumps({"message": "no", "code": 422, "details": details}).encode()
+    assert failures.of_answer(422, body, NEW, "https://x").words == "no"

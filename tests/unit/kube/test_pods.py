@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devloop import errors
 from devloop.kube import pods
 from devloop.kube.pods import Phase
 
@@ -128,6 +130,51 @@ def test_of_several_attached_agents_the_one_that_runs_counts() -> None:
     assert pods.view(made).agent == pods.Container("devloop-agent-2", Phase.WAITING)
 
 
+def test_the_newest_of_several_counts_whatever_the_order_that_they_are_listed_in() -> None:
+    made = raw(agent=None)
+    # as the API server lists what was added by strategic merge patches
+    made["spec"]["ephemeralContainers"] = [{"name": f"devloop-agent-{number}"} for number in (10, 9, 1)]
+    ended = {"terminated": {"exitCode": 137}}
+    made["status"]["ephemeralContainerStatuses"] = [
+        {"name": f"devloop-agent-{number}", "state": ended} for number in (9, 1)
+    ]
+    assert pods.view(made).agent == pods.Container("devloop-agent-10", Phase.WAITING)
+    made["status"]["ephemeralContainerStatuses"].append({"name": "devloop-agent-10", "state": ended})
+    assert pods.view(made).agent.name == "devloop-agent-10"
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("devloop-agent-12", 12),
+        ("devloop-agent", 0),
+        ("devloop-agent-", 0),
+        ("devloop-agent-x", 0),
+        ("app-3", 0),
+        ("7", 0),
+    ],
+)
+def test_attached_agents_are_numbered(name: str, number: int) -> None:
+    assert pods.agent_number(name) == number
+
+
+def test_an_attached_agent_whose_image_does_not_come_is_blocked_until_another_runs() -> None:
+    made = raw(agent=PULLING, rung="ephemeralContainers")
+    assert pods.view(made).blocked == "devloop-agent: ImagePullBackOff: no such image"
+    # it stays in the pod for good
+    made["spec"]["ephemeralContainers"].insert(0, {"name": "devloop-agent-2"})
+    made["status"]["ephemeralContainerStatuses"].append({"name": "devloop-agent-2", "state": RUNNING})
+    assert pods.view(made).blocked == ""
+
+
+@pytest.mark.parametrize(("restarts", "stranded"), [(0, False), (1, True)])
+def test_an_agent_that_ended_again_may_not_come_back_by_itself(restarts: int, stranded: bool) -> None:
+    made = raw(agent={"terminated": {"reason": "Error", "exitCode": 1}}, rung="containers")
+    (status,) = [each for each in made["status"]["containerStatuses"] if each["name"] == pods.AGENT]
+    status["restartCount"] = restarts
+    assert pods.view(made).is_stranded is stranded
+
+
 def test_a_pod_that_is_not_scheduled_says_why() -> None:
     made = raw(agent={})
     made["status"] = {
@@ -147,6 +194,38 @@ def test_the_newest_ready_pod_serves_and_a_ready_one_before_a_newer_that_is_not(
     assert pods.choose([starting, without]) == starting
     assert pods.choose([without]) is None
     assert pods.choose([]) is None
+
+
+def test_a_command_needs_no_agent_but_a_container_that_runs() -> None:
+    def made(name: str, created: str, phase: pods.Phase, *, agent: bool = False, ready: bool = True) -> pods.Pod:
+        app = pods.Container("app", phase)
+        its = pods.Container(pods.AGENT, pods.Phase.RUNNING if agent else pods.Phase.ABSENT)
+        return pods.Pod(name, name, created, "", None, "Running", "", ready, False, its, (app,))
+
+    old = made("old", "1", pods.Phase.RUNNING)
+    new = made("new", "2", pods.Phase.RUNNING)
+    crashed = made("crashed", "3", pods.Phase.WAITING, agent=True)
+    unready = made("unready", "4", pods.Phase.RUNNING, ready=False)
+    ours = made("ours", "0", pods.Phase.RUNNING, agent=True)
+    assert pods.choose_for([old, new, crashed, unready], "") == new
+    assert pods.choose_for([old, new, crashed, ours], "app") == ours
+    assert pods.choose_for([old, crashed], pods.AGENT) == crashed
+    assert pods.choose_for([crashed], "") == crashed
+    gone = msgspec.structs.replace(new, terminating=True)
+    assert pods.choose_for([gone, msgspec.structs.replace(new, phase="Failed")], "") is None
+
+
+def test_which_container_is_the_apps() -> None:
+    one = pods.view(raw("a"))
+    assert pods.app_of(one, "") == one.containers[0].name
+    with pytest.raises(errors.UsageError, match="no container nope"):
+        pods.app_of(one, "nope")
+
+
+def test_what_is_stuck_waits_for_somebody() -> None:
+    assert pods.is_stuck(pods.container("a", [{"name": "a", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]))
+    assert not pods.is_stuck(pods.container("a", [{"name": "a", "state": {"waiting": {"reason": "PodInitializing"}}}]))
+    assert pods.container("a", []).phase is pods.Phase.WAITING
 
 
 JSON = st.recursive(
@@ -249,3 +328,18 @@ def test_of_the_agents_last_words_the_error_is_told() -> None:
     pod = pods.view(found)
     assert pod.state == "the agent waits: CrashLoopBackOff: exit 1: error[DL0606]: cannot listen"
     assert pod.is_stranded
+
+
+def test_every_container_is_told_in_the_order_in_which_they_start() -> None:
+    raw = {
+        "spec": {
+            "containers": [{"name": "app"}, {"name": "devloop-agent"}],
+            "initContainers": [{"name": "setup"}],
+            "ephemeralContainers": [{"name": "debug"}],
+        },
+        "status": {"initContainerStatuses": [{"name": "setup", "restartCount": 2, "containerID": "c://1"}]},
+    }
+    found = pods.every_container(raw)
+    assert list(found) == ["setup", "app", "devloop-agent", "debug"]
+    assert (found["setup"].restarts, found["setup"].container_id) == (2, "c://1")
+    assert found["debug"].phase is pods.Phase.WAITING and pods.every_container({}) == {}

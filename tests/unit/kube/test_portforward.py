@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from pathlib import Path
 
 import pytest
@@ -50,19 +49,19 @@ class Pod:
         return websocket
 
 
-async def read_all(end: socket.socket) -> bytes:
-    loop, found = asyncio.get_running_loop(), bytearray()
+async def read_all(end: portforward.Forward) -> bytes:
+    found = bytearray()
     async with asyncio.timeout(20):
-        while data := await loop.sock_recv(end, 65536):
+        while data := await end.read():
             found += data
     return bytes(found)
 
 
-async def read(end: socket.socket, size: int) -> bytes:
-    loop, found = asyncio.get_running_loop(), bytearray()
+async def read(end: portforward.Forward, size: int) -> bytes:
+    found = bytearray()
     async with asyncio.timeout(20):
         while len(found) < size:
-            found += await loop.sock_recv(end, size - len(found))
+            found += await end.read()
     return bytes(found)
 
 
@@ -72,8 +71,8 @@ async def test_bytes_go_both_ways_and_closing_ends_it(server: fake_api.FakeApi, 
     sent = bytes(range(256)) * 8192
     async with portforward.forward(api, "dev", "web", 7460) as open_:
         async with asyncio.TaskGroup() as group:
-            group.create_task(asyncio.get_running_loop().sock_sendall(open_.socket, sent))
-            assert await read(open_.socket, len(sent)) == sent
+            group.create_task(open_.write(sent))
+            assert await read(open_, len(sent)) == sent
         assert open_.failure is None
     assert server.requests[0].query["ports"] == "7460"
     await asyncio.wait_for(pod.closed.wait(), 10)
@@ -84,7 +83,7 @@ async def test_what_came_before_the_end_is_delivered_and_the_end_has_a_reason(
 ) -> None:
     server.on("GET", PATH, Pod(*HEADS, b"\x00bye", end="close"))
     async with portforward.forward(api, "dev", "web", 7460) as open_:
-        assert await read_all(open_.socket) == b"bye"
+        assert await read_all(open_) == b"bye"
         assert open_.failure is not None and "ended" in open_.failure.message
 
 
@@ -108,7 +107,7 @@ async def test_every_end_has_its_reason(
 ) -> None:
     server.on("GET", PATH, pod)
     async with portforward.forward(api, "dev", "web", 7460) as open_:
-        assert await read_all(open_.socket) == b""
+        assert await read_all(open_) == b""
         assert open_.failure is not None and open_.failure.error_code == "DL0750"
         assert words in open_.failure.message and hint in open_.failure.hint
 
@@ -117,7 +116,7 @@ async def test_the_reason_goes_before_the_links_own_words(server: fake_api.FakeA
     server.on("GET", PATH, Pod(*HEADS, b"\x01broken"))
     with pytest.raises(errors.ForwardError, match="broken") as caught:
         async with portforward.forward(api, "dev", "web", 7460) as open_:
-            await read_all(open_.socket)
+            await read_all(open_)
             raise errors.LinkError("the link ended")
     assert isinstance(caught.value.__cause__, errors.LinkError)
 
@@ -153,7 +152,7 @@ async def test_another_port_than_asked_for_is_refused(server: fake_api.FakeApi, 
 async def test_a_peer_that_answers_no_ping_is_found(server: fake_api.FakeApi, api: client.Client) -> None:
     server.on("GET", PATH, Pod(*HEADS, pong=False))
     async with portforward.forward(api, "dev", "web", 7460, ping_every_s=0.02) as open_:
-        assert await read_all(open_.socket) == b""
+        assert await read_all(open_) == b""
         assert open_.failure is not None and "silent" in open_.failure.message
 
 
@@ -185,7 +184,39 @@ async def test_a_caller_that_does_not_read_holds_the_pod_back_and_is_not_called_
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(everything.wait(), 0.5)
         assert open_.failure is None and sent < total
-        assert len(await read(open_.socket, total)) == total
+        assert len(await read(open_, total)) == total
+
+
+async def test_what_comes_with_the_greeting_is_not_lost(server: fake_api.FakeApi, api: client.Client) -> None:
+    server.on("GET", PATH, Pod(b"\x00\x24", b"\x00\x1dearly", HEADS[1], b"\x00late", end="close"))
+    async with portforward.forward(api, "dev", "web", 7460) as open_:
+        assert await open_.read() == b"early"
+        assert await read_all(open_) == b"late"
+
+
+async def test_a_reset_ends_both_ways_and_is_no_failure(server: fake_api.FakeApi, api: client.Client) -> None:
+    pod = Pod(*HEADS)
+    server.on("GET", PATH, pod)
+    async with portforward.forward(api, "dev", "web", 7460) as open_:
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            reading = group.create_task(open_.read())
+            await asyncio.sleep(0)
+            await open_.write_eof()
+            assert await reading == b""
+        with pytest.raises(ConnectionResetError):
+            await open_.write(b"x")
+        assert open_.failure is None
+        await asyncio.wait_for(pod.closed.wait(), 10)
+
+
+async def test_a_peer_that_is_quiet_but_there_stays(server: fake_api.FakeApi, api: client.Client) -> None:
+    server.on("GET", PATH, Pod(*HEADS, echo=True))
+    async with portforward.forward(api, "dev", "web", 7460, ping_every_s=0.01) as open_:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await open_.read()
+        await open_.write(b"still here")
+        assert await read(open_, 10) == b"still here"
 
 
 async def test_what_the_caller_sent_into_a_dead_forward_does_not_make_its_end_an_error(
@@ -205,13 +236,16 @@ async def test_what_the_caller_sent_into_a_dead_forward_does_not_make_its_end_an
 
     gone = asyncio.Event()
     server.on("GET", PATH, deaf)
-    loop = asyncio.get_running_loop()
     async with portforward.forward(api, "dev", "web", 7460, ping_every_s=0.02) as open_:
-        with pytest.raises(BrokenPipeError):
-            async with asyncio.timeout(20):
+
+        async def flood() -> None:
+            with pytest.raises(ConnectionResetError):
                 while True:
-                    await loop.sock_sendall(open_.socket, bytes(1024 * 1024))
-        assert await read_all(open_.socket) == b"last"
+                    await open_.write(bytes(1024 * 1024))
+
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            group.create_task(flood())
+            assert await read_all(open_) == b"last"
         assert open_.failure is not None and "silent" in open_.failure.message
     gone.set()
 
@@ -245,7 +279,7 @@ async def test_a_link_to_an_agent_is_spoken_over_it(
     server.on("GET", PATH, kubelet)
     async with serving.unix_serve(echo, str(tmp_path / "agent"), compression=None, max_size=None):
         async with portforward.forward(api, "dev", "web", 7460) as open_:
-            link = await dial.over(open_.take(), "the pod")
+            link = await dial.over(open_, "the pod")
             for message in (b"x", bytes(200_000)):
                 await link.send(message)
                 assert await link.recv() == message

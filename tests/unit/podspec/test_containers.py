@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 
+import msgspec
+
+from agent import settings
 from devloop.podspec import containers, identity, names, places, request
 from tests.unit.podspec import cases
 
@@ -57,6 +60,14 @@ def test_the_agents_arguments() -> None:
     assert args[-2:] == ["--port", "7460"]
     assert made["restartPolicy"] == "Always"
     assert containers.agent(crew(cases.service()), launcher=True)["args"][-2:] == ["--launcher", "/devloop/run"]
+
+
+def test_what_the_agent_may_dial_is_among_its_arguments() -> None:
+    asked = crew(cases.service())
+    platform = msgspec.structs.replace(asked.platform, allow_dial=("*.other", "10.0.0.0/8:5432"))
+    args = containers.agent(msgspec.structs.replace(asked, platform=platform), launcher=False)["args"]
+    assert args[-4:] == ["--allow-dial", "*.other", "--allow-dial", "10.0.0.0/8:5432"]
+    assert settings.from_arguments(settings.parse(args)).allow_dial[1].port == 5432
 
 
 def test_before_1_29_the_agent_is_a_container_like_others() -> None:

@@ -8,9 +8,10 @@ import msgspec
 from hypothesis import strategies as st
 
 from devloop.core import entry, problem
-from devloop.protocol import codec, messages, state
+from devloop.protocol import codec, messages, state, version
 from tests.protocol import playbook
 
+STREAM = messages.FIRST_STREAM
 FILE = entry.file(b"d" * 32, 5, executable=True)
 
 SAMPLES: tuple[messages.Message, ...] = (
@@ -44,6 +45,15 @@ SAMPLES: tuple[messages.Message, ...] = (
     messages.AppChanged("running", 12, 1),
     messages.HookStarted("pip"),
     messages.HookDone("pip", True, "exit 0", 12),
+    messages.Dial(STREAM, "db", 5432),
+    messages.Dialled(STREAM, "rule", "no", "ask", "10.0.0.1:5432"),
+    messages.Listen(0, 9003),
+    messages.Listening(0, "taken", "another"),
+    messages.Unlisten(0),
+    messages.Accepted(STREAM + 1, 0, "127.0.0.1:4"),
+    messages.Data(STREAM, b"abc"),
+    messages.Eof(STREAM),
+    messages.Reset(STREAM, "gone"),
 )
 
 
@@ -52,6 +62,7 @@ BATCH_KINDS = tuple(
     kind
     for kind in state.TABLE[state.Role.AGENT][state.State.OPEN, state.Way.RECEIVE]
     if kind not in {messages.Ping, messages.Pong, messages.Credit, messages.Bye, messages.Rules, messages.Request}
+    and version.NEEDED.get(kind.__name__) != version.STREAMS
 )
 
 

@@ -128,4 +128,6 @@ def test_a_link_that_is_faster_than_compressing_gets_no_compression() -> None:
     assert bodies.level_for(0) == 1
     assert bodies.level_for(500e6) == 0
     assert bodies.level_for(12e6) == 1
+    # As fast as port-forwards get: uncompressed they would need three times as long for the same files.
+    assert bodies.level_for(90e6) == 1
     assert bodies.level_for(1e6) == 3

@@ -114,3 +114,36 @@ def test_what_is_owed_is_sent_once() -> None:
     assert subject.next_frame(0.0) is not None
     subject.queue_due()
     assert subject.next_frame(0.0) is None
+
+
+def test_what_a_reset_drops_before_it_left_is_not_under_way() -> None:
+    pair = play.Pair().open()
+    number = pair.laptop.streams.next_number
+    pair.laptop.send(messages.Dial(number, "db", 1))
+    pair.pump()
+    pair.agent.send(messages.Dialled(number))
+    pair.pump()
+    for _ in range(3):
+        pair.laptop.send_bulk(messages.Data(number, bytes(60_000)))
+    pair.laptop.send(messages.Eof(number))
+    assert pair.laptop.statistics().in_flight_bytes == pair.laptop.statistics().queued_bytes == 3 * 60_064
+    pair.laptop.send(messages.Reset(number))
+    assert pair.laptop.statistics().in_flight_bytes == pair.laptop.statistics().queued_bytes == 0
+    pair.at_agent.clear()
+    pair.pump()
+    assert pair.at_agent == [messages.Reset(number)]
+
+
+def test_a_reset_that_comes_drops_what_has_not_left() -> None:
+    pair = play.Pair().open()
+    number = pair.laptop.streams.next_number
+    pair.laptop.send(messages.Dial(number, "db", 1))
+    pair.pump()
+    pair.agent.send(messages.Dialled(number))
+    pair.pump()
+    pair.laptop.send_bulk(messages.Data(number, bytes(60_000)))
+    pair.agent.send(messages.Reset(number))
+    frame = pair.agent.next_frame()
+    assert frame is not None
+    pair.laptop.receive(frame, 0.0)
+    assert pair.laptop.statistics().in_flight_bytes == pair.laptop.statistics().queued_bytes == 0

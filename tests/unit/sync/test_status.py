@@ -28,7 +28,7 @@ def test_the_json_form_is_stable() -> None:
     whole = status.ProjectStatus("shop", "/p", 7, "0.1.0", 1.0, False, (service,))
     said = json.loads(msgspec.json.encode(whole))
     assert said["v"] == status.VERSION == 1
-    assert set(said) == {"project", "folder", "pid", "version", "started", "paused", "services", "v"}
+    assert set(said) == {"project", "folder", "pid", "version", "started", "paused", "services", "v", "forwards"}
     (web,) = said["services"]
     assert web["syncs"][0]["from"] == "web"
     assert "source" not in web["syncs"][0]
@@ -57,4 +57,25 @@ def test_a_row_of_a_diff() -> None:
         "path": "a",
         "what": "extra",
         "detail": "",
+    }
+
+
+def test_a_row_of_the_forwards() -> None:
+    row = status.ForwardStatus("ports", "web", "localhost:8000", "pod port 80", "listening")
+    assert msgspec.to_builtins(row) == {
+        "kind": "ports",
+        "service": "web",
+        "local": "localhost:8000",
+        "to": "pod port 80",
+        "state": "listening",
+        "by": "",
+        "target": "",
+        "open": 0,
+        "held": 0,
+        "total": 0,
+        "sent_bytes": 0,
+        "received_bytes": 0,
+        "error": "",
+        "code": "",
+        "added": False,
     }

@@ -211,3 +211,17 @@ def test_on_a_real_terminal_keys_work_and_the_terminal_is_given_back(end: bytes 
     assert termios.tcgetattr(program) == before
     os.close(user)
     os.close(program)
+
+
+async def test_a_flood_of_a_pods_log_leaves_room_for_the_rest() -> None:
+    terminal = Recorded()
+    view = view_on(terminal)
+    view.show(output("said"))
+    lines = tuple(f"line {number}" for number in range(live.MAX_LOG_LINES + 20))
+    for _ in range(2):
+        view.show(events.Output(service="web", source="log", pod="web-0", container="app", lines=lines))
+    await drawn(terminal)
+    lost = len(lines) * 2 - live.MAX_LOG_LINES
+    assert terminal.shown()[0] == f"… {lost} lines not shown: too many at once"
+    assert terminal.shown()[1:3] == ["web | said", "web-0 app | line 20"]
+    view.close()

@@ -125,6 +125,22 @@ def test_drift_is_told_when_it_grows_and_when_it_is_overwritten() -> None:
     ]
 
 
+def forward(state: str, kind: str = "ports", detail: str = "", hint: str = "", code: str = "") -> events.ForwardChanged:
+    return events.ForwardChanged(
+        service="web",
+        kind=kind,
+        local="localhost:8000",
+        to="pod port 80",
+        state=state,
+        detail=detail,
+        hint=hint,
+        code=code,
+    )
+
+
+FREE = "localhost:8000 -> pod port 80 (the first free one of 8000-8010)"
+
+
 @pytest.mark.parametrize(
     ("event", "texts"),
     [
@@ -162,6 +178,15 @@ def test_drift_is_told_when_it_grows_and_when_it_is_overwritten() -> None:
         (events.GitMoved(old="1a2b", new="3c4d"), ["git: 1a2b -> 3c4d"]),
         (events.GitMoved(old="", new="3c4d"), ["git: at 3c4d"]),
         (events.GitMoved(old="1a2b", new=""), ["git: 1a2b -> a branch without a commit"]),
+        (forward("listening"), ["localhost:8000 -> pod port 80"]),
+        (forward("listening", detail="the first free one of 8000-8010"), [FREE]),
+        (
+            forward("failed", detail="taken", hint="end it", code="DL0370"),
+            ["warning[DL0370]: localhost:8000 -> pod port 80: taken", "hint: end it"],
+        ),
+        (forward("listening", kind="reverse"), ["pod port 80 -> localhost:8000"]),
+        (forward("already there"), ["localhost:8000 is the app's own port: nothing to forward"]),
+        (forward("removed"), ["no longer forwarded: localhost:8000 -> pod port 80"]),
         (events.Stopping(reason="asked to"), ["stopping: asked to"]),
     ],
 )

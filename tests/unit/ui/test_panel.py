@@ -153,3 +153,24 @@ def test_a_target_that_is_gone_is_forgotten_with_what_was_in_it() -> None:
 def test_without_any_target_nothing_is_said_to_be_in_sync() -> None:
     assert row(link(up=True), complete(), gone()) == "✗ web  waiting for a pod · 4 ms"
     assert row(link(up=True), complete(), gone(), link("pod-2", up=True)) == "… web  checking · 4 ms"
+
+
+def test_forwards_are_one_line_and_those_that_failed_are_marked() -> None:
+    def forward(local: str, to: str, state: str = "listening", kind: str = "ports") -> events.ForwardChanged:
+        return events.ForwardChanged(service="web", kind=kind, local=local, to=to, state=state)
+
+    some = [
+        forward("localhost:8000", "pod port 80"),
+        forward("localhost:9003", "pod port 9003", kind="reverse"),
+        forward("localhost:1080", "names", kind="proxy"),
+        forward("localhost:5432", "db:5432", "failed"),
+        forward("localhost:7000", "x:1"),
+        forward("localhost:7000", "x:1", "removed"),
+    ]
+    assert lines(project(), *some)[2].split("  ") == [
+        "⇄ 8000→web:80",
+        "web:9003→9003",
+        "1080 proxy",
+        "✗ 5432→db:5432 ",
+    ]
+    assert len(lines(project())) == 3

@@ -101,3 +101,21 @@ def test_no_name_can_forge_a_line() -> None:
     out, err = show(started, events.SyncComplete(service="web", files=1, deletes=0, total_bytes=1, ms=2))
     assert out == ["devloop: sync started (1 file)", "devloop: sync complete in 2 ms"]
     assert err == ["web: x\\ndevloop: sync complete in 1 ms\\x1b[2J in 2 ms"]
+
+
+def test_a_line_of_a_pods_log_has_its_pod_in_front_and_steers_nothing() -> None:
+    told = events.Output(
+        service="web",
+        source="log",
+        pod="web-7d9f8c6b5-abx2k",
+        container="app",
+        lines=("a", "\x1b[2Jb", "x.py:3: error: y"),
+    )
+    _, err = show(told)
+    assert err == ["web-7d…x2k app | a", "web-7d…x2k app | b", "web-7d…x2k app | x.py:3: error: y"]
+
+
+def test_lines_that_were_lost_are_counted() -> None:
+    told = events.Output(service="web", source="log", pod="web-0", container="app", lines=("a",), dropped=7)
+    _, err = show(told)
+    assert err == ["web: … 7 lines lost: printed faster than shown", "web-0 app | a"]

@@ -28,7 +28,11 @@ class End:
         self._gone = asyncio.Event()
         self.peer: End | None = None
 
-    async def send(self, message: bytes) -> None:
+    async def send(self, *messages: bytes) -> None:
+        for message in messages:
+            await self._send(message)
+
+    async def _send(self, message: bytes) -> None:
         if self._gone.is_set():
             raise ConnectionResetError("the line is cut")
         if self.stuck:

@@ -23,6 +23,8 @@ def test_tags_are_unique_and_never_change() -> None:
         "Credit": 9, "Rules": 10, "Begin": 11, "Ops": 12, "Pack": 13, "Chunk": 14, "Delta": 15, "Copy": 16,
         "Cancel": 17, "Commit": 18, "Abort": 19, "Need": 30, "Ack": 31, "Problems": 32, "Request": 40, "Part": 41,
         "Done": 42, "Findings": 43, "Output": 44, "AppChanged": 45, "HookStarted": 46, "HookDone": 47,
+        "Dial": 50, "Dialled": 51, "Listen": 52, "Listening": 53, "Unlisten": 54, "Accepted": 55, "Data": 56,
+        "Eof": 57, "Reset": 58,
     }  # fmt: skip
 
 
@@ -31,6 +33,8 @@ def test_what_belongs_to_a_stream_names_it(sample: messages.Message) -> None:
     stream = messages.stream_of(sample)
     if isinstance(sample, messages.Output | messages.AppChanged | messages.HookStarted | messages.HookDone):
         assert stream == messages.OUTPUT_STREAM
+    elif isinstance(sample, messages.Data | messages.Eof):
+        assert stream == samples.STREAM
     elif isinstance(sample, messages.Bulk) or sample.follows:
         assert stream == 16
     else:
