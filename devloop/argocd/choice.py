@@ -7,18 +7,15 @@ whoever reads a refusal must know which one refused.
 from __future__ import annotations
 
 import contextlib
-import importlib
+import os
 from collections.abc import AsyncIterator, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from devloop.argocd import application, backend, kubeapps
 
 if TYPE_CHECKING:
     from devloop.config import model
     from devloop.kube import client
-
-# Imported only where a server is named: it brings logins and an HTTP client of its own.
-_REST: Final = "devloop.argocd.rest"
 
 
 @contextlib.asynccontextmanager
@@ -31,15 +28,17 @@ async def opened(api: client.Client, said: model.Argocd | None, user: str) -> As
         user: Who is said to have begun a sync.
 
     Raises:
-        ClusterError: Argo CD's server cannot be logged in to.
+        CredentialsError: The server is not one that a token may be sent to, or the login there cannot be read.
     """
     if said is None or said.server is None:
         home = said.namespace if said is not None else None
         yield kubeapps.KubeApplications(api, user, [home] if home else [])
         return
-    rest = importlib.import_module(_REST).RestApplications
-    async with rest.connect(said) as apps:
-        yield apps
+    # Imported only where a server is named: it brings logins and an HTTP client of its own.
+    from devloop.argocd import login, rest, server
+
+    async with server.connect(login.find(said.server, os.environ)) as connected:
+        yield rest.RestApplications(connected)
 
 
 def home(said: model.Argocd | None, every: Iterable[application.Application] = ()) -> str:

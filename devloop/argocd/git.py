@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from devloop import errors
+from devloop.argocd import gitref
 from devloop.fs import gitrepo
 
 TIMEOUT_S: Final = 30.0
@@ -93,6 +94,15 @@ async def remotes(folder: str) -> dict[str, str]:
         key, _, url = line.partition(" ")
         found[key.removeprefix("remote.").removesuffix(".url")] = url
     return dict(sorted(found.items(), key=lambda each: each[0] != "origin"))
+
+
+async def address(folder: str, remote: str) -> str:
+    """Return the address of a remote as people would write it in full: `url.….insteadOf` also makes abbreviations."""
+    written = (await remotes(folder)).get(remote, "")
+    if "." in gitref.parse(written).host:
+        return written
+    said = await run(["remote", "get-url", "--", remote], folder)
+    return said.out.strip() if said.status == 0 else written
 
 
 async def commit_of(url: str, revision: str, folder: str = "") -> str:

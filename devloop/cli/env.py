@@ -33,6 +33,10 @@ VERBS: Final[dict[str, dict[str, str]]] = {
         "wait": "Wait until Applications are in sync and healthy.",
         "terminate": "End a sync that runs.",
     },
+    "Give it upstream": {
+        "pr": "Push your branch of the templates, and open a pull request.",
+        "pull-upstream": "Take upstream's commits into your branch.",
+    },
 }
 
 

@@ -30,13 +30,27 @@ def command(
     What somebody else changed meanwhile stays as it is, and is said. Works from any laptop of yours, after a crash too.
     """
     return asyncio.run(
-        _restore(settings, names, all_expired=all_expired, yes=yes, timeout_s=None if no_wait else timeout_s)
+        restore(settings, names, all_expired=all_expired, yes=yes, timeout_s=None if no_wait else timeout_s)
     )
 
 
-async def _restore(
-    settings: options.Settings, names: tuple[str, ...], *, all_expired: bool, yes: bool, timeout_s: float | None
+async def restore(
+    settings: options.Settings,
+    names: tuple[str, ...],
+    *,
+    all_expired: bool = False,
+    yes: bool = False,
+    timeout_s: float | None,
 ) -> int:
+    """Put back, tell what became of it, and return the exit status; other verbs offer it too.
+
+    Args:
+        settings: The global options.
+        names: These leases, whosesoever; the user's own where there are none.
+        all_expired: Others' too whose time is over.
+        yes: Do not ask before somebody else's is ended.
+        timeout_s: How long to wait for the rollout; None for not at all.
+    """
     from devloop.argocd import leasing, overdue, switch, switching, waiting
 
     async with envs.opened(settings) as env:

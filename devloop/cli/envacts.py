@@ -116,3 +116,10 @@ def confirmed(question: str, *, yes: bool) -> None:
         raise errors.UsageError(question, hint="say --yes to go on")
     if not click.confirm(question, err=True):
         raise errors.UsageError("nothing was done")
+
+
+def agreed(question: str, *, yes: bool) -> bool | None:
+    """Ask a person whether something is to be done as well; None where nobody is there to ask."""
+    if yes:
+        return True
+    return click.confirm(question, err=True) if sys.stdin.isatty() else None

@@ -726,6 +726,42 @@ CODES: Final[dict[str, Code]] = {
         "Its sync failed, what it runs became Degraded, or Argo CD cannot render its templates.",
         "`devloop env status` shows what Argo CD says. Mend the templates, or go back with `devloop env restore`.",
     ),
+    "DL1060": Code(
+        "no usable checkout of the templates",
+        "argocd.templates is not said, or is no clone of a repository with a remote.",
+        "Clone the templates repository and name the folder as argocd.templates in devloop.yaml.",
+    ),
+    "DL1061": Code(
+        "something in the templates is not committed",
+        "What is not committed is neither pushed nor proposed, and other commits could not be taken in beneath it.",
+        "Commit it, or put it away with `git stash`. `env pull-upstream --autostash` does the latter for you.",
+    ),
+    "DL1062": Code(
+        "no branch of your own",
+        "The templates checkout is on upstream's default branch or on none, or its branch has nothing to propose.",
+        "Make a branch with `git switch -c NAME`, commit to it, and try again.",
+    ),
+    "DL1063": Code(
+        "the branch was not pushed",
+        "The repository has commits of the branch that yours has not, or a rule of it refuses the branch.",
+        "Take those commits in with `git pull`. After a rebase of your own, --force-with-lease overwrites what you "
+        "have seen of it.",
+    ),
+    "DL1064": Code(
+        "git waits for you",
+        "A rebase or a merge in the templates checkout is begun and not finished.",
+        "Resolve what is left and continue it, or abort it; `git status` there says how.",
+    ),
+    "DL1065": Code(
+        "conflicts with upstream",
+        "Your branch and upstream changed the same lines. git has stopped in the middle, and nothing is lost.",
+        "Resolve the conflicts and continue, or abort: the hint has the commands. Then run it again.",
+    ),
+    "DL1066": Code(
+        "the forge's command line failed",
+        "`gh` or `glab` is installed and logged in, and did not open the pull request. The branch is pushed.",
+        "Open it by the page that `devloop env pr --print` tells.",
+    ),
 }
 
 

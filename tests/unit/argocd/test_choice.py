@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import contextlib
-import sys
-import types
-from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-from devloop.argocd import application, choice, kubeapps
+from devloop import errors
+from devloop.argocd import application, choice, kubeapps, rest
 from devloop.config import model
 from devloop.kube import client
 
@@ -23,22 +21,19 @@ async def test_the_kubernetes_way_where_no_server_is_named(api: client.Client, s
         assert apps.way == "kubernetes"
 
 
-async def test_argo_cds_own_way_where_one_is(api: client.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[model.Argocd] = []
-
-    class Rest:
-        @classmethod
-        @contextlib.asynccontextmanager
-        async def connect(cls, said: model.Argocd) -> AsyncIterator[str]:
-            asked.append(said)
-            yield "argocd"
-
-    module = types.ModuleType("devloop.argocd.rest")
-    module.RestApplications = Rest  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+async def test_argo_cds_own_way_where_one_is(
+    api: client.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     async with choice.opened(api, config(server="https://argocd.example"), "ann") as apps:
-        assert str(apps) == "argocd"
-    assert [each.server for each in asked] == ["https://argocd.example"]
+        assert isinstance(apps, rest.RestApplications)
+        assert apps.way == "argocd"
+
+
+async def test_a_token_is_not_sent_in_the_clear(api: client.Client) -> None:
+    with pytest.raises(errors.CredentialsError, match="without encryption"):
+        async with choice.opened(api, config(server="http://argocd.example"), "ann"):
+            raise AssertionError("not opened")
 
 
 def test_home_is_where_argo_cd_is() -> None:

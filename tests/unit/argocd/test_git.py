@@ -53,6 +53,20 @@ async def test_remotes_with_origin_first(repo: Path, tmp_path: Path) -> None:
     assert await git.remotes(str(tmp_path)) == {}
 
 
+async def test_addresses_in_full(repo: Path) -> None:
+    for words in (
+        "config url.https://git.example/.insteadOf ex:",
+        "remote add short ex:team/t",
+        "remote add folder /srv/git/t",
+    ):
+        subprocess.run(["git", *words.split()], cwd=repo, check=True)
+    there = str(repo)
+    assert await git.address(there, "short") == "https://git.example/team/t"
+    assert await git.address(there, "upstream") == "https://git.example/up.git"
+    assert await git.address(there, "folder") == "/srv/git/t"
+    assert await git.address(there, "gone") == ""
+
+
 async def test_what_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = tmp_path / "git"
     slow.write_text("#!/bin/sh\nexec sleep 60\n")

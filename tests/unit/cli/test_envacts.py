@@ -33,3 +33,5 @@ def test_nobody_is_asked_where_nobody_is(monkeypatch: pytest.MonkeyPatch) -> Non
     envacts.confirmed("end it?", yes=True)
     with pytest.raises(errors.UsageError, match="end it"):
         envacts.confirmed("end it?", yes=False)
+    assert envacts.agreed("end it?", yes=True) is True
+    assert envacts.agreed("end it?", yes=False) is None
