@@ -502,6 +502,7 @@ def test_the_doctor_finds_a_webhook_that_is_away_or_not_trusted(
     webhook.scale(0)
     try:
         gone = examined(tmp_path / "away", developer)["webhook"]
+        ops: dict[str, Any] = {}
         # the endpoints follow the pods a moment later
         for number in range(20):
             ops = examined(tmp_path / f"ops-{number}", opened.admin)["webhook endpoints"]
