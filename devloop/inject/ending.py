@@ -207,7 +207,9 @@ async def prove(api: client.Client, namespace: str) -> Proof:
             unseen.append(f"{kind.plural}: {error.message}")
             continue
         looked.append(kind.plural)
-        left += [f"{kind.plural}/{(raw.get('metadata') or {}).get('name')}" for raw in listed.items]
+        # What `devloop env` switched has an end of its own.
+        ours = [raw for raw in listed.items if not leasing.is_of_environment(raw)]
+        left += [f"{kind.plural}/{(raw.get('metadata') or {}).get('name')}" for raw in ours]
     return Proof(tuple(left), tuple(looked), tuple(unseen))
 
 

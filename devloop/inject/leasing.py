@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
 from devloop import errors
+from devloop.argocd import lease as env_lease
 from devloop.inject import lease, marks
 from devloop.kube import client, paths
 from devloop.kube import whoami as cluster_whoami
@@ -37,7 +39,7 @@ async def find(api: client.Client, namespace: str, workload: str) -> lease.Lease
 
 
 async def every(api: client.Client, namespace: str) -> tuple[list[lease.Lease], list[errors.ClusterError]]:
-    """Return all leases of a namespace, and why some could not be understood.
+    """Return all leases on workloads of a namespace, and why some could not be understood.
 
     Raises:
         ClusterError: They cannot be listed.
@@ -46,11 +48,18 @@ async def every(api: client.Client, namespace: str) -> tuple[list[lease.Lease], 
     found: list[lease.Lease] = []
     wrong: list[errors.ClusterError] = []
     for raw in listed.items:
+        if is_of_environment(raw):
+            continue
         try:
             found.append(lease.read(raw))
         except errors.ClusterError as error:
             wrong.append(error)
     return found, wrong
+
+
+def is_of_environment(raw: Mapping[str, Any]) -> bool:
+    """Say whether a labelled Lease is one on Applications, which `devloop env restore` gives back."""
+    return env_lease.KIND_LABEL in ((raw.get("metadata") or {}).get("labels") or {})
 
 
 async def write(api: client.Client, namespace: str, one: lease.Lease) -> lease.Lease:

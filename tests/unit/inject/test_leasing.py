@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from devloop import errors
-from devloop.inject import lease, leasing
+from devloop.inject import ending, lease, leasing
 from devloop.state import identity
+from tests.unit.argocd import test_lease
 from tests.unit.inject import fake_cluster
 from tests.unit.inject.conftest import Bench
 from tests.unit.inject.test_lease import ONE
@@ -68,6 +69,15 @@ async def test_one_that_was_ended_is_not_renewed(bench: Bench) -> None:
     with pytest.raises(errors.OwnedError, match="was ended"):
         await leasing.renew(bench.api, "dev", written)
     await leasing.give_back(bench.api, "dev", written)
+
+
+async def test_those_on_applications_are_somebody_elses_business(bench: Bench) -> None:
+    one = test_lease.made().manifest(test_lease.NOW)
+    one["metadata"] |= {"namespace": "dev", "resourceVersion": "1", "uid": "u"}
+    path = fake_cluster.LEASE.replace("devloop-deployment-web", one["metadata"]["name"])
+    bench.cluster.put(path, one)
+    assert await leasing.every(bench.api, "dev") == ([], [])
+    assert (await ending.prove(bench.api, "dev")).left == ()
 
 
 async def test_one_that_cannot_be_understood_does_not_hide_the_others(bench: Bench) -> None:
