@@ -37,8 +37,9 @@ Trouble with one path is not an error but a value: see `devloop.core.problem`.
 
 from __future__ import annotations
 
+import contextlib
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 
@@ -380,6 +381,22 @@ class CutError(ExecError):
 
     code = "DL0753"
     exit_status = Exit.UNREACHABLE
+
+
+@contextlib.contextmanager
+def single() -> Iterator[None]:
+    """Let a block end with the first of the errors that its task group raised, instead of with a group of them.
+
+    For that `except*` will not do: Python before 3.11.4 wraps the one error that is raised in it into a group again.
+    Where something else was raised too, such as a bug, the group stays as it is.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        found, rest = group.split(DevloopError)
+        if found is None or rest is not None:
+            raise
+        raise first(found) from None
 
 
 def first(group: BaseExceptionGroup[DevloopError]) -> DevloopError:

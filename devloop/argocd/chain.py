@@ -64,11 +64,9 @@ async def every(api: client.Client, services: Mapping[str, model.Service]) -> tu
         ClusterError: The cluster does not answer, or not to this user.
     """
     away = {name: spec for name, spec in services.items() if spec.target is None}
-    try:
+    with errors.single():
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(look(api, name, spec)) for name, spec in away.items()]
-    except* errors.ClusterError as some:
-        raise errors.first(some) from None
     return tuple(task.result() for task in tasks)
 
 

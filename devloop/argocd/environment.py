@@ -109,11 +109,12 @@ async def survey(
         ClusterError: Something may not be read.
     """
     try:
-        async with asyncio.TaskGroup() as group:
-            listing = group.create_task(apps.applications())
-            looking = group.create_task(chain.every(api, services))
-    except* errors.DevloopError as some:
-        raise _explained(errors.first(some), apps.way) from None
+        with errors.single():
+            async with asyncio.TaskGroup() as group:
+                listing = group.create_task(apps.applications())
+                looking = group.create_task(chain.every(api, services))
+    except errors.DevloopError as error:
+        raise _explained(error, apps.way) from None
     every = tuple(listing.result())
     home = choice.home(said, every)
     named: tuple[application.Reference, ...] = ()

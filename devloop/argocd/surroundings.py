@@ -37,13 +37,11 @@ async def look(
     """
     places = tuple(dict.fromkeys([home, *(one.reference.namespace for one in some)]))
     unseen: list[str] = []
-    try:
+    with errors.single():
         async with asyncio.TaskGroup() as group:
             sets, updaters, promotions = (
                 group.create_task(_every(api, *kind, places, unseen)) for kind in (SETS, UPDATERS, PROMOTIONS)
             )
-    except* errors.ClusterError as found:
-        raise errors.first(found) from None
     if sets.result() is None and every:
         # Argo CD's own API knows Applications, and this cluster does not know their kind.
         unseen.append(

@@ -138,13 +138,11 @@ async def until(
 
 
 async def _followed(apps: backend.Backend, which: Sequence[application.Reference], waiting: _Waiting) -> None:
-    try:
+    with errors.single():
         async with asyncio.TaskGroup() as group:
             following = group.create_task(apps.follow(which, waiting.take))
             await waiting.over.wait()
             following.cancel()
-    except* errors.DevloopError as several:
-        raise errors.first(several) from None
 
 
 class _Waiting:

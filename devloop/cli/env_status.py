@@ -90,12 +90,10 @@ async def _follow(env: envs.Opened, first: picture.Picture) -> None:
         news[which] = one
         changed.set()
 
-    try:
+    with errors.single():
         async with asyncio.TaskGroup() as group:
             group.create_task(env.apps.follow(list(shown), tell))
             group.create_task(_draw(env.settings, first, news, changed))
-    except* errors.DevloopError as some:
-        raise errors.first(some) from None
 
 
 async def _draw(

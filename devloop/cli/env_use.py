@@ -247,10 +247,8 @@ async def _stays(env: envs.Opened, taken: switch.Taken, watch: fought.Watch, lef
 
 
 async def _followed(env: envs.Opened, taken: switch.Taken, seen: backend.Tell) -> None:
-    try:
+    with errors.single():
         await env.apps.follow(list(taken.changed), seen)
-    except* errors.DevloopError as several:
-        raise errors.first(several) from None
 
 
 def _told(

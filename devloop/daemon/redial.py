@@ -84,11 +84,12 @@ class Redial:
         lost = errors.DevloopError("the agent closed the link")
         self._reached = False
         try:
-            await link_once()
-        except* errors.DevloopError as group:
-            lost = errors.first(group)
+            with errors.single():
+                await link_once()
+        except errors.DevloopError as error:
+            lost = error
             if not self._passes(lost):
-                raise lost from None
+                raise
         return lost.message
 
     def _passes(self, lost: errors.DevloopError) -> bool:

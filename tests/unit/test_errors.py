@@ -75,3 +75,13 @@ def test_the_first_of_a_group_is_found_however_deep() -> None:
     below: Any = ExceptionGroup("b", [inner])
     group: ExceptionGroup[errors.DevloopError] = ExceptionGroup("a", [below, errors.LinkError("x")])
     assert errors.first(group) is inner
+
+
+def test_the_first_of_a_groups_errors_ends_a_block_and_a_bug_is_not_hidden() -> None:
+    one, other = errors.LinkError("one"), errors.UsageError("other")
+    with pytest.raises(errors.LinkError, match=r"^one$"), errors.single():
+        raise ExceptionGroup("", [ExceptionGroup("", [one]), other])
+    with pytest.raises(ExceptionGroup), errors.single():
+        raise ExceptionGroup("", [one, ValueError("a bug")])
+    with pytest.raises(errors.UsageError), errors.single():
+        raise other

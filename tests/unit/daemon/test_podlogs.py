@@ -101,4 +101,6 @@ async def test_one_that_does_not_obey_is_killed(tmp_path: Path) -> None:
     script += f"print({line('a')!r}, flush=True); time.sleep(60)"
     async with reading(script) as told:
         await until(told, 1)
-    assert not os.path.exists(f"/proc/{here.read_text()}")
+    async with asyncio.timeout(10):
+        while os.path.exists(f"/proc/{here.read_text()}"):
+            await asyncio.sleep(0.01)

@@ -75,7 +75,8 @@ def test_items_tell_what_is_there(subject: trash.Trash, tmp_path: Path) -> None:
     first, second = subject.items()
     assert (first.path, first.where, first.size_bytes) == ("d", old, 3)
     assert (second.path, second.where, second.size_bytes) == ("caf\udce9/c.py", new, 5)
-    assert before_s <= second.kept_s <= time.time()
+    # the clock that file systems stamp with is a few milliseconds behind
+    assert before_s - 1 <= second.kept_s <= time.time()
 
 
 def test_old_files_are_pruned(subject: trash.Trash, tmp_path: Path) -> None:
