@@ -112,10 +112,13 @@ async def _end(process: subprocess.Process) -> None:
     try:
         async with asyncio.timeout(END_S):
             await _drain(process.stdout)
-    except TimeoutError:
+    except (TimeoutError, asyncio.CancelledError) as error:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await _drain(process.stdout)
+        # Python before 3.11.5 tells the end of a timeout as cancellation where the task is being cancelled.
+        if not isinstance(error, TimeoutError):
+            raise
     await process.wait()
 
 
