@@ -116,10 +116,12 @@ async def _end(process: subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await _drain(process.stdout)
+        await process.wait()
         # Python before 3.11.5 tells the end of a timeout as cancellation where the task is being cancelled.
         if not isinstance(error, TimeoutError):
             raise
-    await process.wait()
+    else:
+        await process.wait()
 
 
 async def _drain(stream: asyncio.StreamReader) -> None:
